@@ -1,0 +1,1 @@
+"""The network's arithmetic: arrays in, arrays out."""
