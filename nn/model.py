@@ -105,7 +105,7 @@ def forward(weights: Weights, images: Floats) -> Floats:
 
 def log_softmax(logits: Floats) -> Floats:
     """Return the logarithms of the class probabilities (B, classes)."""
-    shifted = logits - logits.max(axis=1, keepdims=True)  # exp of at most 0 cannot overflow
+    shifted: Floats = logits - logits.max(axis=1, keepdims=True)  # exp of at most 0 cannot overflow
     shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return shifted
 

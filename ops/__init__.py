@@ -1,0 +1,1 @@
+"""How a service runs: its settings, logs, health, metrics and error answers."""

@@ -1,0 +1,83 @@
+"""/healthz (alive), /readyz (able to do its job) and /metrics, the same for every process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+
+import structlog
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from ops.settings import Settings
+
+Reasons = Callable[[], Sequence[str]]
+log = structlog.get_logger()
+
+
+def health_routes(reasons: Reasons) -> list[Route]:
+    """Return the three routes.
+
+    `reasons()` says why the process cannot do its job; when it returns nothing, it can.
+    """
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"alive": True})
+
+    async def readyz(_: Request) -> Response:
+        missing = list(await run_in_threadpool(reasons))
+        return JSONResponse({"ready": not missing, "reasons": missing}, 503 if missing else 200)
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", metrics),
+    ]
+
+
+def server_for(app: ASGIApp, settings: Settings) -> uvicorn.Server:
+    """Return the HTTP server that all services use; its `run()` serves until SIGTERM or SIGINT."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=4,
+            ws_max_size=8 * 2**20,
+        )
+    )
+
+
+def serve_health(settings: Settings, reasons: Reasons, stop: threading.Event) -> threading.Thread:
+    """Serve the three routes from a thread, for a process whose work is not HTTP.
+
+    Ends soon after `stop` is set.
+    """
+    server = server_for(Starlette(routes=health_routes(reasons)), settings)
+
+    async def serve() -> None:
+        config = server.config
+        config.load()
+        server.lifespan = config.lifespan_class(config)
+        await server.startup()
+        ports = [s.getsockname()[1] for one in server.servers for s in one.sockets]
+        log.info("health is served", port=ports[0] if ports else None)
+        await asyncio.to_thread(stop.wait)
+        await server.shutdown()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),), name="health", daemon=True)
+    thread.start()
+    return thread

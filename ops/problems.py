@@ -1,0 +1,114 @@
+"""Error answers as RFC 9457 says: application/problem+json with a `detail` that helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from wire.calls import NoAnswerError, NoReplyError
+from wire.codec import MalformedError
+from wire.connection import RedisAwayError
+
+MAX_SHOWN = 80  # characters of a wrong value that an answer repeats
+log = structlog.get_logger()
+
+
+class Problem(Exception):  # noqa: N818 (the RFC's word)
+    """An answer other than success: an HTTP status, and a sentence that says what to do."""
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers
+
+
+def describe(errors: Sequence[Any]) -> str:
+    """Return one sentence for each of pydantic's errors: which value, what it was, what is allowed.
+
+    `errors` is what ValidationError.errors() returns.
+    """
+    return "; ".join(_describe_one(fault) for fault in errors)
+
+
+def _describe_one(fault: dict[str, Any]) -> str:
+    place = ".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path"))
+    message = str(fault["msg"])
+    if fault["type"] == "missing":
+        return f"{place} is missing"
+    if fault["type"] == "json_invalid":
+        return f"the body is not JSON: {fault.get('ctx', {}).get('error', message)}"
+    shown = repr(fault.get("input"))
+    shown = shown if len(shown) <= MAX_SHOWN else shown[: MAX_SHOWN - 3] + "..."
+    return f"{place or 'the body'} = {shown} is not allowed: {message}"
+
+
+def problem_response(
+    status: int, detail: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """Return the answer for an error."""
+    return JSONResponse(
+        {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status,
+         "detail": detail},
+        status,
+        headers,
+        media_type="application/problem+json",
+    )  # fmt: skip
+
+
+def _http_error(request: Request, error: HTTPException) -> JSONResponse:
+    detail = str(error.detail)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        detail = f"there is no {request.url.path}: /docs lists what there is"
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{request.method} is not allowed for {request.url.path}: see /docs"
+    return problem_response(error.status_code, detail, dict(error.headers or {}))
+
+
+def _redis_away(_: Request, error: RedisAwayError) -> JSONResponse:
+    log.warning("redis is away", error=str(error))
+    detail = "Redis is away; nothing was changed. Try again in a few seconds."
+    return problem_response(503, detail, {"Retry-After": "2"})
+
+
+def _no_answer(_: Request, error: NoAnswerError) -> JSONResponse:
+    detail = f"{error}: is one running? Nothing was changed."
+    return problem_response(503, detail, {"Retry-After": "2"})
+
+
+_ANSWERS: dict[type[Exception], Callable[[Request, Any], JSONResponse]] = {
+    Problem: lambda _, error: problem_response(error.status, error.detail, error.headers),
+    HTTPException: _http_error,
+    RequestValidationError: lambda _, error: problem_response(422, describe(error.errors())),
+    ValidationError: lambda _, error: problem_response(422, describe(error.errors())),
+    MalformedError: lambda _, error: problem_response(422, str(error)),
+    RedisAwayError: _redis_away,
+    NoAnswerError: _no_answer,
+    NoReplyError: lambda _, error: problem_response(
+        504, f"{error}; look at /status before you try again."
+    ),
+}
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make every error of `app` answer as a problem."""
+    for kind, answer in _ANSWERS.items():
+        app.add_exception_handler(kind, answer)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the body of `request`; raise Problem 413 as soon as it is over `limit` bytes."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise Problem(413, f"the body is over the limit of {limit:,} bytes")
+    return bytes(body)

@@ -1,0 +1,147 @@
+"""The settings of all services: the only reader of the environment."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from wire.messages import MAX_BATCH_SIZE, MAX_CACHE_SIZE, MAX_LEARNING_RATE, RunSettings
+
+PREFIX = "INKLING_"
+DataSetChoice = Literal["auto", "mnist", "fashion-mnist", "synthetic"]
+
+
+class Settings(BaseSettings):
+    """Every setting, its default and its range. The README's table is checked against this."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, env_ignore_empty=True, extra="forbid"
+    )
+
+    redis_url: Annotated[
+        str, Field(pattern=r"^(redis|rediss|unix)://.+", description="Where Redis is")
+    ] = "redis://127.0.0.1:6379/0"
+    host: Annotated[str, Field(description="Address on which a service listens")] = "127.0.0.1"
+    port: Annotated[
+        int, Field(ge=0, le=65535, description="Port of a service; 0 picks a free one")
+    ] = 8000
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(description="Least level that is logged"),
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "json", "text"],
+        Field(description="`auto`: text in a terminal, else JSON lines"),
+    ] = "auto"
+
+    dataset: Annotated[
+        DataSetChoice,
+        Field(description="The data set; `auto`: MNIST where it can be had, else synthetic"),
+    ] = "auto"
+    data_dir: Annotated[
+        Path | None, Field(description="Folder with the IDX files of MNIST or Fashion-MNIST")
+    ] = None
+    cache_dir: Annotated[
+        Path, Field(description="Folder for unpacked, downloaded and drawn data sets")
+    ] = Path(".inkling/datasets")
+    mirrors: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(description="URLs of folders to download from, comma separated, before the public"),
+    ] = ()
+    data_latency_ms: Annotated[
+        float,
+        Field(ge=0, le=60_000, description="Time that a data worker takes to fetch one batch"),
+    ] = 0.0
+
+    seed: Annotated[
+        int, Field(ge=0, lt=2**32, description="Seed of the weights and the order of the data")
+    ] = 0
+    hidden_units: Annotated[int, Field(ge=1, le=4096, description="Units of the hidden layer")] = (
+        128
+    )
+    biases: Annotated[bool, Field(description="Whether layers have biases")] = False
+    batch_size: Annotated[
+        int, Field(ge=1, le=MAX_BATCH_SIZE, description="Examples in a batch, at the first start")
+    ] = 128
+    learning_rate: Annotated[
+        float,
+        Field(gt=0, le=MAX_LEARNING_RATE, description="Step size of SGD, at the first start"),
+    ] = 0.1
+    cache_size: Annotated[
+        int, Field(ge=1, le=MAX_CACHE_SIZE, description="Batches kept ready, at the first start")
+    ] = 16
+    blas_threads: Annotated[
+        int, Field(ge=1, le=64, description="Threads of matrix products; changes the last bits")
+    ] = 1
+
+    weights_dir: Annotated[Path, Field(description="Folder of the history of weights (SQLite)")] = (
+        Path(".inkling/weights")
+    )
+    checkpoint_s: Annotated[
+        float,
+        Field(ge=1, le=86_400, description="Seconds between the checkpoints kept in the history"),
+    ] = 30.0
+
+    def run_settings(self) -> RunSettings:
+        """Return what a run starts with when nobody has set anything yet."""
+        return RunSettings(
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            cache_size=self.cache_size,
+            seed=self.seed,
+        )
+
+
+class SettingsError(Exception):
+    """The environment holds a value that is not allowed; the message names all of them."""
+
+
+def read_settings() -> Settings:
+    """Return the settings in the environment.
+
+    Raises SettingsError, which names each wrong variable, its value and what is allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = []
+        for fault in error.errors():
+            name = PREFIX + str(fault["loc"][0]).upper()
+            lines.append(f"{name}={os.environ.get(name, '')!r} is not allowed: {fault['msg']}")
+        raise SettingsError("\n".join(lines)) from error
+
+
+def unknown_names() -> list[str]:
+    """Return a sentence for each INKLING_ variable that no setting has, with the likeliest name."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    sentences = []
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known and name not in OUTSIDE:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            sentences.append(f"{name} is not a setting and has no effect{hint}")
+    return sentences
+
+
+# Read by docker-compose.yml and the Makefile, not by a service.
+OUTSIDE = frozenset({"INKLING_BIND", "INKLING_STATE_DIR"})
+
+
+def settings_or_exit() -> Settings:
+    """Return the settings; for a wrong one, print what is wrong and exit with status 2."""
+    try:
+        return read_settings()
+    except SettingsError as error:
+        sys.exit(_complain(str(error)))
+
+
+def _complain(text: str) -> int:
+    print(text, file=sys.stderr, flush=True)
+    return 2

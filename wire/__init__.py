@@ -1,0 +1,1 @@
+"""All that the services say to each other, spelled once."""

@@ -1,0 +1,129 @@
+"""Requests from one service to another that need an answer, over Redis."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import redis
+
+from wire.codec import MalformedError
+from wire.connection import MAX_BLOCK_S, reaches_redis
+from wire.keys import Keys
+from wire.wanted import push_wake
+
+T = TypeVar("T")
+REPLY_TTL_S = 60
+CALL_DEADLINE_S = 8.0
+
+
+class Tune(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """To the trainer: one training step on these samples.
+
+    `images` holds (B, 784) float32 little-endian numbers, `labels` B of 0..9.
+    """
+
+    images: bytes
+    labels: list[int]
+
+
+class Restore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """To the weights service: make a stored version the live one."""
+
+    stored: int
+
+
+class Upload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """To the weights service: replace the live weights. `weights` is JSON, a list of matrices."""
+
+    weights: bytes
+
+
+class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What came of a call: `status` as in HTTP, and `detail` if it is an error."""
+
+    status: int = 200
+    detail: str = ""
+    version: int = 0
+    loss: float | None = None
+
+
+class Call(msgspec.Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
+    """One call, as it waits in the list of its service."""
+
+    name: str
+    request: T
+
+
+class NoAnswerError(Exception):
+    """Nobody took the call in time: nothing was changed."""
+
+
+class NoReplyError(Exception):
+    """Somebody took the call but did not answer in time: it may have taken effect."""
+
+
+class Calls:
+    """Calls of one run."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client: Any = client
+        self._keys = keys
+
+    @reaches_redis
+    def call(
+        self, service: str, request: Tune | Restore | Upload, deadline_s: float = CALL_DEADLINE_S
+    ) -> Reply:
+        """Hand `request` to one process of `service` and return its reply.
+
+        Raises NoAnswerError when no process took it within half of `deadline_s`, NoReplyError
+        when one did, but sent no reply within the whole of it.
+        """
+        name = uuid.uuid4().hex
+        data = msgspec.msgpack.encode(Call(name, request))
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.rpush(self._keys.calls(service), data)
+            push_wake(pipe, self._keys)
+            pipe.execute()
+        reply = self._reply(name, deadline_s / 2)
+        if reply is None and self._client.lrem(self._keys.calls(service), 1, data):
+            raise NoAnswerError(f"no {service} took the call")
+        reply = reply or self._reply(name, deadline_s / 2)
+        if reply is None:
+            raise NoReplyError(f"the {service} took the call, but did not answer in time")
+        return msgspec.msgpack.decode(reply, type=Reply)
+
+    def _reply(self, name: str, within_s: float) -> bytes | None:
+        deadline = time.monotonic() + within_s
+        while (left := deadline - time.monotonic()) > 0:
+            popped = self._client.blpop([self._keys.reply(name)], min(left, MAX_BLOCK_S))
+            if popped:
+                return bytes(popped[1])
+        return None
+
+    @reaches_redis
+    def take(
+        self, service: str, kind: type[T], timeout_s: float | None = None
+    ) -> Call[T] | MalformedError | None:
+        """Take the next call to `service`: None if there is none, or none within `timeout_s`."""
+        if timeout_s is None:
+            data = self._client.lpop(self._keys.calls(service))
+        else:
+            popped = self._client.blpop([self._keys.calls(service)], timeout_s)
+            data = popped[1] if popped else None
+        if data is None:
+            return None
+        try:
+            return msgspec.msgpack.decode(data, type=Call[kind])  # type: ignore[valid-type]
+        except msgspec.MsgspecError as error:
+            return MalformedError(f"no call: {error}")
+
+    @reaches_redis
+    def answer(self, name: str, reply: Reply) -> None:
+        """Send the reply to the call of this name."""
+        pipe = self._client.pipeline(transaction=True)
+        pipe.rpush(self._keys.reply(name), msgspec.msgpack.encode(reply))
+        pipe.expire(self._keys.reply(name), REPLY_TTL_S)
+        pipe.execute()

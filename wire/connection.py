@@ -1,0 +1,77 @@
+"""The way to Redis: one client, one error for "it is away", one loop for following channels."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, TypeVar, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CALL_TIMEOUT_S = 5.0  # Redis answers within milliseconds or is away
+MAX_BLOCK_S = 2.0  # the longest blocking pop; well under CALL_TIMEOUT_S
+RECONNECT_S = 0.5
+ABOUT_A_SECOND_S = 1.0
+
+
+class RedisAwayError(Exception):
+    """Redis cannot be reached, or cannot serve yet. The caller tries again later."""
+
+
+def connect(url: str) -> redis.Redis:
+    """Return a client for `url` (redis://, rediss:// or unix://); it connects at its first call.
+
+    A connection that broke while idle, as when Redis restarted, is made anew once without notice.
+    """
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=CALL_TIMEOUT_S,
+        socket_connect_timeout=CALL_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 1),
+        health_check_interval=0,
+    )
+
+
+def reaches_redis(method: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a method that calls Redis: whatever keeps Redis from answering is RedisAwayError."""
+
+    @functools.wraps(method)
+    def translated(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except redis.RedisError as error:
+            raise RedisAwayError(f"Redis is away: {error}") from error
+
+    return translated
+
+
+def follow(
+    client: Any, channel: str, stop: threading.Event
+) -> Iterator[bytes | RedisAwayError | None]:
+    """Yield None once subscribed, then each message of `channel`, until `stop` is set.
+
+    None says: fetch the latest now, since what was sent before is lost. It comes again after each
+    reconnection. About once a second without messages, b"" is yielded. While Redis is away, the
+    error is yielded at each failed try.
+    """
+    while not stop.is_set():
+        try:
+            with client.pubsub(ignore_subscribe_messages=True) as subscription:
+                subscription.subscribe(channel)
+                subscription.get_message(timeout=CALL_TIMEOUT_S)  # the confirmation
+                yield None
+                while not stop.is_set():
+                    message = cast(
+                        "dict[str, Any] | None",
+                        subscription.get_message(timeout=ABOUT_A_SECOND_S),
+                    )
+                    yield bytes(message["data"]) if message else b""
+        except redis.RedisError as error:
+            yield RedisAwayError(f"Redis is away: {error}")
+            stop.wait(RECONNECT_S)

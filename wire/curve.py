@@ -1,0 +1,123 @@
+"""The curve of a run: loss and accuracy by iteration, thinned so that its spikes stay."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wire.codec import MalformedError
+from wire.messages import History
+
+MAX_VIEWER_POINTS = 4_000  # what a new viewer gets at most
+MAX_KEPT_POINTS = 32_000  # 512 kB; thinned to half when full
+_HEADER = struct.Struct("<4sQ")
+_MAGIC = b"IKC1"
+_POINT = np.dtype([("iteration", "<i8"), ("loss", "<f4"), ("acc", "<f4")])
+
+
+def thin(points: NDArray[np.void], limit: int) -> NDArray[np.void]:
+    """Return at most `limit` (4 or more) of `points`, in order, among them every extreme.
+
+    The iterations are cut into equal spans; of each span the points of highest and lowest loss
+    and accuracy stay. A loss that is not finite counts as the highest.
+    """
+    if len(points) <= limit:
+        return points
+    spans = limit // 4
+    iteration = points["iteration"]
+    width = (int(iteration[-1]) - int(iteration[0])) // spans + 1
+    span = (iteration - iteration[0]) // width
+    starts = np.flatnonzero(np.diff(span, prepend=-1))
+    kept: set[int] = set()
+    loss = np.nan_to_num(points["loss"], nan=np.inf, posinf=np.inf)
+    for values in (loss, -loss, points["acc"], -points["acc"]):
+        order = np.lexsort((values, span))  # by span, then by value: each span ends at its maximum
+        ends = np.append(starts[1:], len(points)) - 1
+        kept.update(order[ends].tolist())
+    result: NDArray[np.void] = points[sorted(kept)]
+    return result
+
+
+class Curve:
+    """All points of a run, exact while they are few, then thinned. Bounded memory."""
+
+    def __init__(self, points: NDArray[np.void] | None = None) -> None:
+        self._points = np.empty(MAX_KEPT_POINTS, _POINT)
+        self._count = 0
+        if points is not None:
+            self._count = min(len(points), MAX_KEPT_POINTS)
+            self._points[: self._count] = points[-self._count :] if self._count else points
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def last_iteration(self) -> int:
+        """The iteration of the newest point; 0 when there is none."""
+        return int(self._points["iteration"][self._count - 1]) if self._count else 0
+
+    def cut(self, iteration: int) -> None:
+        """Forget the points after `iteration`: the run went back."""
+        kept = self._points["iteration"][: self._count]
+        self._count = int(np.searchsorted(kept, iteration, side="right"))
+
+    def extend(self, history: History, after: int) -> None:
+        """Replace the points after iteration `after` by those of `history`."""
+        self.cut(after)
+        new = _points_of(history)
+        while self._count + len(new) > MAX_KEPT_POINTS:
+            both = np.concatenate((self._points[: self._count], new))
+            both = thin(both, MAX_KEPT_POINTS // 2)
+            self._count, new = 0, both
+        self._points[self._count : self._count + len(new)] = new
+        self._count += len(new)
+
+    def history(self, limit: int = MAX_VIEWER_POINTS) -> History:
+        """Return at most `limit` points, spikes kept."""
+        return _history_of(thin(self._points[: self._count], limit))
+
+    def encode(self) -> bytes:
+        """Return the points as bytes: header, then 16 bytes for each."""
+        return _HEADER.pack(_MAGIC, self._count) + self._points[: self._count].tobytes()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Return the curve in `data`; raise MalformedError if it is none."""
+        if len(data) < _HEADER.size or data[:4] != _MAGIC:
+            raise MalformedError("no curve")
+        (_, count) = _HEADER.unpack_from(data)
+        if count > MAX_KEPT_POINTS or len(data) != _HEADER.size + count * _POINT.itemsize:
+            raise MalformedError(f"a curve of {count} points does not have {len(data)} bytes")
+        points = np.frombuffer(data, _POINT, offset=_HEADER.size)
+        if (np.diff(points["iteration"]) <= 0).any():
+            raise MalformedError("the iterations of a curve do not grow")
+        return cls(points)
+
+
+def merge(histories: Iterable[History]) -> History:
+    """Return the points of several frames that follow each other as one."""
+    iteration: list[int] = []
+    loss: list[float | None] = []
+    acc: list[float] = []
+    for history in histories:
+        iteration += history.iteration
+        loss += history.loss
+        acc += history.acc
+    return History(iteration, loss, acc)
+
+
+def _points_of(history: History) -> NDArray[np.void]:
+    points = np.empty(len(history.iteration), _POINT)
+    points["iteration"] = history.iteration
+    points["loss"] = [np.nan if loss is None else loss for loss in history.loss]
+    points["acc"] = history.acc
+    return points
+
+
+def _history_of(points: NDArray[np.void]) -> History:
+    loss = [value if np.isfinite(value) else None for value in points["loss"].tolist()]
+    return History(points["iteration"].tolist(), loss, points["acc"].tolist())

@@ -1,0 +1,167 @@
+"""The flow of data: tickets one way, batches the other, and the workers between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import redis
+
+from wire.codec import MalformedError, decode, decode_batch, encode, encode_batch
+from wire.connection import reaches_redis
+from wire.keys import Keys
+from wire.messages import Batch, DataSetInfo, Ticket
+
+WORKER_GONE_AFTER_S = 4.0
+HEARTBEAT_S = 1.0
+
+# Batches are the bulk of all traffic and worth nothing after a restart: they are kept out of the
+# append-only file. (Before Redis 7, replicate_commands() must come first.)
+_PUSH_BATCH: Final = """
+redis.replicate_commands()
+redis.set_repl(redis.REPL_NONE)
+return redis.call('RPUSH', KEYS[1], ARGV[1])
+"""
+
+
+class Woken:
+    """Instead of batches: something else is wanted of the trainer."""
+
+
+class DataFlow:
+    """Tickets and batches of one run."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client: Any = client
+        self._keys = keys
+        self._push_batch = client.register_script(_PUSH_BATCH)
+
+    # --- the trainer's side -----------------------------------------------------------------
+    @reaches_redis
+    def push_tickets(self, tickets: Sequence[Ticket], *, first: bool = False) -> None:
+        """Ask for batches; with `first`, before all that were asked for already."""
+        push = self._client.lpush if first else self._client.rpush
+        push(self._keys.tickets, *map(encode, reversed(tickets) if first else tickets))
+
+    @reaches_redis
+    def exchange(
+        self, tickets: Sequence[Ticket], batches: int
+    ) -> tuple[bool, list[Batch | MalformedError]]:
+        """Push `tickets`, take up to `batches` ready batches: one round trip, without waiting.
+
+        Returns whether the trainer was woken, and the batches.
+        """
+        pipe = self._client.pipeline(transaction=False)
+        if tickets:
+            pipe.rpush(self._keys.tickets, *map(encode, tickets))
+        pipe.lpop(self._keys.wake)
+        pipe.lpop(self._keys.batches, batches)
+        *_, woken, ready = pipe.execute()
+        return woken is not None, [_batch_or_error(data) for data in ready or ()]
+
+    @reaches_redis
+    def wait(self, timeout_s: float, *, for_batch: bool) -> Batch | MalformedError | Woken | None:
+        """Block until the trainer is woken or, with `for_batch`, a batch is ready.
+
+        Returns None after `timeout_s` (at most connection.MAX_BLOCK_S) seconds.
+        """
+        keys = [self._keys.wake] + [self._keys.batches] * for_batch
+        popped = self._client.blpop(keys, timeout_s)
+        if popped is None:
+            return None
+        key, data = popped
+        return Woken() if key == self._keys.wake.encode() else _batch_or_error(data)
+
+    @reaches_redis
+    def lengths(self) -> tuple[int, int]:
+        """Return how many tickets wait for a worker, and how many batches for the trainer."""
+        pipe = self._client.pipeline(transaction=False)
+        pipe.llen(self._keys.tickets)
+        pipe.llen(self._keys.batches)
+        tickets, batches = pipe.execute()
+        return int(tickets), int(batches)
+
+    @reaches_redis
+    def waiting_tickets(self) -> set[tuple[int, int]]:
+        """Return (stream, number) of each ticket that no worker has taken."""
+        tickets = [_ticket_or_none(data) for data in self._client.lrange(self._keys.tickets, 0, -1)]
+        return {(ticket.stream, ticket.number) for ticket in tickets if ticket}
+
+    @reaches_redis
+    def clear(self) -> None:
+        """Forget all tickets and batches: their stream has ended."""
+        self._client.delete(self._keys.tickets, self._keys.batches)
+
+    # --- the workers' side ------------------------------------------------------------------
+    @reaches_redis
+    def pop_ticket(self, timeout_s: float) -> Ticket | MalformedError | None:
+        """Take the next ticket; None if none came within `timeout_s` seconds."""
+        popped = self._client.blpop([self._keys.tickets], timeout_s)
+        if popped is None:
+            return None
+        try:
+            return decode(Ticket, popped[1])
+        except MalformedError as error:
+            return error
+
+    @reaches_redis
+    def push_batch(self, batch: Batch) -> None:
+        """Hand a batch to the trainer."""
+        self._push_batch(keys=[self._keys.batches], args=[encode_batch(batch)])
+
+    @reaches_redis
+    def heartbeat(self, worker: str) -> None:
+        """Say that `worker` lives; it counts as gone WORKER_GONE_AFTER_S seconds later.
+
+        Times are those of Redis, so that the clocks of the machines need not agree.
+        """
+        now = self._now()
+        pipe = self._client.pipeline(transaction=False)
+        pipe.zadd(self._keys.workers, {worker: now + WORKER_GONE_AFTER_S})
+        pipe.zremrangebyscore(self._keys.workers, "-inf", now - 60)
+        pipe.execute()
+
+    @reaches_redis
+    def sign_off(self, worker: str) -> None:
+        """Say that `worker` has gone."""
+        self._client.zrem(self._keys.workers, worker)
+
+    @reaches_redis
+    def worker_count(self) -> int:
+        """Return how many data workers live."""
+        return int(self._client.zcount(self._keys.workers, self._now(), "+inf"))
+
+    def _now(self) -> float:
+        seconds, microseconds = self._client.time()
+        return float(seconds + microseconds / 1e6)
+
+    # --- the data set -----------------------------------------------------------------------
+    @reaches_redis
+    def announce(self, dataset: DataSetInfo) -> None:
+        """Say which data set is in use."""
+        pipe = self._client.pipeline(transaction=True)
+        pipe.set(self._keys.dataset, encode(dataset))
+        pipe.lpush(self._keys.wake, int(time.time()))
+        pipe.ltrim(self._keys.wake, 0, 0)
+        pipe.execute()
+
+    @reaches_redis
+    def dataset(self) -> DataSetInfo | None:
+        """Return the data set in use, or None as long as none is ready."""
+        data = self._client.get(self._keys.dataset)
+        return None if data is None else decode(DataSetInfo, data)
+
+
+def _batch_or_error(data: bytes) -> Batch | MalformedError:
+    try:
+        return decode_batch(data)
+    except MalformedError as error:
+        return error
+
+
+def _ticket_or_none(data: bytes) -> Ticket | None:
+    try:
+        return decode(Ticket, data)
+    except MalformedError:
+        return None

@@ -1,0 +1,171 @@
+"""The live weights: published by the trainer, replaced by people, followed by everybody else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+import redis
+
+from wire.codec import MalformedError, decode, decode_snapshot, encode, encode_snapshot
+from wire.connection import RedisAwayError, follow, reaches_redis
+from wire.keys import Keys
+from wire.messages import Evaluation, Snapshot
+
+MAX_TO_EVALUATE = 64
+
+# The trainer publishes only while it holds the lease, and only successors of the weights that it
+# knows of: whoever replaced them in the meantime wins. Returns 1, or 0 if it must look again.
+# ARGV: token, generation, version, bytes, whether Redis shall keep them across a restart.
+_PUBLISH: Final = """
+redis.replicate_commands()
+local live = redis.call('HMGET', KEYS[2], 'generation', 'version')
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if (live[1] or '0') ~= ARGV[2] or tonumber(live[2] or '0') >= tonumber(ARGV[3]) then return 0 end
+if ARGV[5] == '0' then redis.set_repl(redis.REPL_NONE) end
+redis.call('HSET', KEYS[2], 'generation', ARGV[2], 'version', ARGV[3], 'bytes', ARGV[4])
+redis.call('PUBLISH', KEYS[3], ARGV[3])
+return 1
+"""
+
+# People's weights replace whatever is live, as long as their version is the newest. In the same
+# moment, the trainer may be asked for some iterations (as wire.wanted spells a Start).
+# ARGV: version, bytes, iterations or 0
+_REPLACE: Final = """
+local live = tonumber(redis.call('HGET', KEYS[1], 'version') or '0')
+if live >= tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'version', ARGV[1], 'bytes', ARGV[2])
+redis.call('PUBLISH', KEYS[2], ARGV[1])
+if ARGV[3] ~= '0' then
+  redis.call('HSET', KEYS[3], 'training', 1, 'iterations', ARGV[3])
+  redis.call('HINCRBY', KEYS[3], 'started', 1)
+  redis.call('HINCRBY', KEYS[3], 'revision', 1)
+end
+redis.call('LPUSH', KEYS[4], 1)
+redis.call('LTRIM', KEYS[4], 0, 0)
+return 1
+"""
+
+# Version numbers never go back, not even where Redis lost its memory.
+_RAISE: Final = """
+if tonumber(redis.call('GET', KEYS[1]) or '0') < tonumber(ARGV[1]) then
+  redis.call('SET', KEYS[1], ARGV[1])
+end
+return 1
+"""
+
+
+class LiveWeights:
+    """The live weights of one run, and what is measured of them."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client: Any = client
+        self._keys = keys
+        self._publish = client.register_script(_PUBLISH)
+        self._replace = client.register_script(_REPLACE)
+        self._raise = client.register_script(_RAISE)
+
+    @reaches_redis
+    def next_version(self) -> int:
+        """Return a version number that is higher than all before it."""
+        return int(self._client.incr(self._keys.version))
+
+    @reaches_redis
+    def raise_version(self, version: int) -> None:
+        """Make sure that the next version number is higher than `version`."""
+        self._raise(keys=[self._keys.version], args=[version])
+
+    @reaches_redis
+    def publish(self, snapshot: Snapshot, *, token: int, generation: int, keep: bool) -> bool:
+        """Publish the trainer's weights; return False if it may not, and must look again."""
+        return bool(
+            self._publish(
+                keys=[self._keys.lease, self._keys.weights, self._keys.weights_news],
+                args=[
+                    token,
+                    generation,
+                    snapshot.info.version,
+                    encode_snapshot(snapshot),
+                    int(keep),
+                ],
+            )
+        )
+
+    @reaches_redis
+    def replace(self, snapshot: Snapshot, *, train: int | None = None) -> bool:
+        """Replace the run's weights and wake the trainer; with `train`, let it take so many steps.
+
+        Returns False, and changes nothing, if newer weights are live: take a new version number.
+        """
+        keys = self._keys
+        return bool(
+            self._replace(
+                keys=[keys.weights, keys.weights_news, keys.settings, keys.wake],
+                args=[snapshot.info.version, encode_snapshot(snapshot), train or 0],
+            )
+        )
+
+    @reaches_redis
+    def latest(self) -> Snapshot | None:
+        """Return the live weights, or None before there are any."""
+        data = self._client.hget(self._keys.weights, "bytes")
+        return None if data is None else decode_snapshot(data)
+
+    def follow(self, stop: threading.Event) -> Iterator[Snapshot | RedisAwayError]:
+        """Yield the live weights, then each newer version that is not overtaken meanwhile.
+
+        An error is yielded while Redis is away. Weights that cannot be read are skipped.
+        """
+        seen = 0
+        for news in follow(self._client, self._keys.weights_news, stop):
+            if isinstance(news, RedisAwayError):
+                yield news
+                continue
+            if news is not None and (not news.isdigit() or int(news) <= seen):
+                continue
+            try:
+                snapshot = self.latest()
+            except (RedisAwayError, MalformedError) as error:
+                yield RedisAwayError(str(error))
+                continue
+            if snapshot is not None and snapshot.info.version > seen:
+                seen = snapshot.info.version
+                yield snapshot
+
+    # --- evaluation -------------------------------------------------------------------------
+    @reaches_redis
+    def ask_evaluation(self, snapshot: Snapshot) -> None:
+        """Ask the data service for the test accuracy of these weights."""
+        pipe = self._client.pipeline(transaction=True)
+        pipe.rpush(self._keys.to_evaluate, encode_snapshot(snapshot))
+        pipe.ltrim(self._keys.to_evaluate, -MAX_TO_EVALUATE, -1)
+        pipe.execute()
+
+    @reaches_redis
+    def pop_to_evaluate(self) -> Snapshot | None:
+        """Take one request for an evaluation, if there is any."""
+        data = self._client.lpop(self._keys.to_evaluate)
+        return None if data is None else decode_snapshot(data)
+
+    @reaches_redis
+    def publish_evaluation(self, evaluation: Evaluation, *, live: bool) -> None:
+        """Tell a measured test accuracy; if of live weights, keep it as the latest."""
+        if live:
+            self._client.set(self._keys.evaluation, encode(evaluation))
+        self._client.publish(self._keys.evaluations, encode(evaluation))
+
+    @reaches_redis
+    def evaluation(self) -> Evaluation | None:
+        """Return the latest test accuracy of live weights."""
+        data = self._client.get(self._keys.evaluation)
+        return None if data is None else decode(Evaluation, data)
+
+    def follow_evaluations(self, stop: threading.Event) -> Iterator[Evaluation | None]:
+        """Yield None after each (re)connection, and each evaluation."""
+        for news in follow(self._client, self._keys.evaluations, stop):
+            if news is None:
+                yield None
+            elif isinstance(news, bytes) and news:
+                yield msgspec.json.decode(news, type=Evaluation)

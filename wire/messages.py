@@ -1,0 +1,168 @@
+"""What travels between the services, as frozen messages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from nn.model import Weights
+
+MAX_BATCH_SIZE = 4096
+MAX_CACHE_SIZE = 1024
+MAX_LEARNING_RATE = 10.0
+
+Count = Annotated[int, Meta(ge=0)]
+BatchSize = Annotated[int, Meta(ge=1, le=MAX_BATCH_SIZE)]
+CacheSize = Annotated[int, Meta(ge=1, le=MAX_CACHE_SIZE)]
+LearningRate = Annotated[float, Meta(gt=0, le=MAX_LEARNING_RATE)]
+TrainerState = Literal["training", "paused", "waiting for data", "none"]
+Origin = Literal["upload", "reset", "restore", "save", "checkpoint", "tune"]
+
+
+class Ticket(Struct, frozen=True, forbid_unknown_fields=True):
+    """What to cut, never the data: a batch is a pure function of its ticket.
+
+    `stream` names the trainer's unbroken sequence of tickets, `number` the place in it.
+    """
+
+    stream: Count
+    number: Count
+    dataset: str
+    split: Literal["train", "test"]
+    seed: Count
+    epoch: Count
+    position: Count  # of the first example, in the epoch's order
+    batch_size: BatchSize
+    augmentation: Literal["none"] = "none"
+
+
+class Batch(Struct, frozen=True):
+    """The answer to a ticket: images (B, 784) uint8, labels (B,) uint8."""
+
+    stream: int
+    number: int
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+
+class DataSetInfo(Struct, frozen=True, forbid_unknown_fields=True):
+    """The data set in use. `reason` tells people why it is this one."""
+
+    name: str
+    reason: str
+    train_count: Annotated[int, Meta(ge=1)]
+    test_count: Annotated[int, Meta(ge=1)]
+
+
+class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The settings that a run shall have.
+
+    `revision` grows with every change. `iterations` belongs to the Start of revision `started`:
+    None trains until Stop.
+    """
+
+    batch_size: BatchSize
+    learning_rate: LearningRate
+    cache_size: CacheSize
+    seed: Count
+    training: bool = False
+    iterations: Annotated[int, Meta(ge=1)] | None = None
+    started: Count = 0
+    revision: Count = 0
+
+
+class History(Struct, frozen=True, forbid_unknown_fields=True):
+    """Points of the curve: equally long lists. A loss that was not finite is None."""
+
+    iteration: list[int] = []
+    loss: list[float | None] = []
+    acc: list[float] = []
+
+
+class ResponseSignal(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a viewer sees of a run; the first nine fields are the original program's.
+
+    `acc` and `test_acc` are 0 to 1, `loss` is in nats. The entries of `history` replace whatever
+    the viewer has after iteration `history_from`. `problem` is a sentence for a banner.
+    """
+
+    loss: float | None
+    acc: float | None
+    batch_size: int
+    lrate: float
+    data_len: int
+    data_futures_len: int
+    iteration: int
+    cache_size: int
+    weights: None = None
+    type: Literal["ResponseSignal"] = "ResponseSignal"
+    training: bool = False
+    trainer: TrainerState = "none"
+    target_iteration: int | None = None
+    version: int = 0
+    epoch: int = 0
+    samples_per_second: float = 0.0
+    dataset: str | None = None
+    dataset_reason: str = ""
+    data_workers: int = 0
+    test_acc: float | None = None
+    problem: str | None = None
+    history: History = History()
+    history_from: int = 0
+
+
+class Frame(Struct, frozen=True, forbid_unknown_fields=True):
+    """A signal as the trainer sends it to the gateways.
+
+    `revision` is that of the settings which it obeys, `generation` the version of the weights
+    that last replaced the run's.
+    """
+
+    revision: Count
+    generation: Count
+    signal: ResponseSignal
+
+
+class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
+    """The test accuracy (0 to 1) of the weights of one version."""
+
+    version: Count
+    test_acc: Annotated[float, Meta(ge=0, le=1)]
+
+
+class WeightsInfo(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is known of some weights; their safetensors metadata."""
+
+    version: Count
+    iteration: Count
+    origin: Origin
+    loss: float | None = None
+
+
+class Snapshot(Struct, frozen=True):
+    """Weights and what is known of them. Nobody changes the arrays of a snapshot."""
+
+    weights: Weights
+    info: WeightsInfo
+
+
+class Checkpoint(Struct, frozen=True):
+    """Whence a trainer goes on to the same weights that an undisturbed run reaches.
+
+    `epoch` and `position` are the place of the next batch. `target_iteration` belongs to the
+    Start of revision `started`.
+    """
+
+    weights: Weights
+    iteration: int
+    epoch: int
+    position: int
+    generation: int
+    started: int
+    dataset: str
+    loss: float | None = None
+    acc: float | None = None
+    target_iteration: int | None = None

@@ -1,0 +1,144 @@
+"""Who trains, what the trainer tells, and whence the next one goes on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+import redis
+
+from wire.codec import MalformedError, decode, decode_checkpoint, encode, encode_checkpoint
+from wire.connection import RedisAwayError, follow, reaches_redis
+from wire.curve import Curve
+from wire.keys import Keys
+from wire.messages import Checkpoint, Frame, History
+
+LEASE_S = 3.0
+
+# Each taking of the lease gets a token of its own; whatever is written under an older one is
+# refused (a fencing token, as in Gray and Cheriton, "Leases", 1989, and later practice).
+_ACQUIRE: Final = """
+redis.replicate_commands()
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+local token = redis.call('INCR', KEYS[2])
+redis.call('SET', KEYS[1], token, 'PX', ARGV[1])
+return token
+"""
+_RENEW: Final = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+_RELEASE: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
+# ARGV: token, frame without history, frame
+_PUBLISH_FRAME: Final = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[2], ARGV[2])
+redis.call('RPUSH', KEYS[3], ARGV[3])
+redis.call('PUBLISH', KEYS[4], ARGV[3])
+return 1
+"""
+# ARGV: token, checkpoint, curve
+_SAVE: Final = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[2], ARGV[2])
+redis.call('SET', KEYS[3], ARGV[3])
+redis.call('DEL', KEYS[4])
+return 1
+"""
+
+
+class Training:
+    """The lease, the frames and the checkpoint of one run."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client: Any = client
+        self._keys = keys
+        self._acquire = client.register_script(_ACQUIRE)
+        self._renew = client.register_script(_RENEW)
+        self._release = client.register_script(_RELEASE)
+        self._publish_frame = client.register_script(_PUBLISH_FRAME)
+        self._save = client.register_script(_SAVE)
+
+    # --- the lease --------------------------------------------------------------------------
+    @reaches_redis
+    def acquire(self) -> int | None:
+        """Take the lease; return its token, or None while another trainer holds it."""
+        keys = [self._keys.lease, self._keys.tokens]
+        return int(self._acquire(keys=keys, args=[int(LEASE_S * 1000)])) or None
+
+    @reaches_redis
+    def renew(self, token: int) -> bool:
+        """Hold the lease for another LEASE_S seconds; return False if it is lost."""
+        return bool(self._renew(keys=[self._keys.lease], args=[token, int(LEASE_S * 1000)]))
+
+    @reaches_redis
+    def release(self, token: int) -> None:
+        """Let the next trainer take over at once."""
+        self._release(keys=[self._keys.lease], args=[token])
+
+    @reaches_redis
+    def is_led(self) -> bool:
+        """Return whether some trainer holds the lease."""
+        return bool(self._client.exists(self._keys.lease))
+
+    # --- what the trainer tells -------------------------------------------------------------
+    @reaches_redis
+    def publish_frame(self, frame: Frame, *, token: int) -> bool:
+        """Tell everybody; return False if the lease is lost."""
+        bare = msgspec.structs.replace(
+            frame, signal=msgspec.structs.replace(frame.signal, history=History())
+        )
+        keys = [self._keys.lease, self._keys.frame, self._keys.recent, self._keys.frames]
+        return bool(self._publish_frame(keys=keys, args=[token, encode(bare), encode(frame)]))
+
+    @reaches_redis
+    def save(self, checkpoint: Checkpoint, curve: Curve, *, token: int) -> bool:
+        """Keep a checkpoint and the curve up to it; return False if the lease is lost."""
+        keys = [self._keys.lease, self._keys.checkpoint, self._keys.curve, self._keys.recent]
+        data = encode_checkpoint(checkpoint)
+        return bool(self._save(keys=keys, args=[token, data, curve.encode()]))
+
+    @reaches_redis
+    def checkpoint(self) -> Checkpoint | None:
+        """Return the last checkpoint, or None if there is none."""
+        data = self._client.get(self._keys.checkpoint)
+        return None if data is None else decode_checkpoint(data)
+
+    # --- the viewers' side ------------------------------------------------------------------
+    @reaches_redis
+    def frame(self) -> Frame | None:
+        """Return the latest frame, its history left out."""
+        data = self._client.get(self._keys.frame)
+        return None if data is None else decode(Frame, data)
+
+    @reaches_redis
+    def curve(self) -> Curve:
+        """Return the curve of the run up to its latest frame."""
+        pipe = self._client.pipeline(transaction=True)
+        pipe.get(self._keys.curve)
+        pipe.lrange(self._keys.recent, 0, -1)
+        data, recent = pipe.execute()
+        curve = Curve() if data is None else Curve.decode(data)
+        for item in recent:
+            signal = decode(Frame, item).signal
+            curve.extend(signal.history, signal.history_from)
+        return curve
+
+    def follow_frames(self, stop: threading.Event) -> Iterator[Frame | RedisAwayError | None]:
+        """Yield None after each (re)connection ("fetch the latest"), then each frame.
+
+        The error is yielded while Redis is away. Frames that cannot be read are skipped.
+        """
+        for news in follow(self._client, self._keys.frames, stop):
+            if news is None or isinstance(news, RedisAwayError):
+                yield news
+            elif news:
+                try:
+                    yield decode(Frame, news)
+                except MalformedError:
+                    continue

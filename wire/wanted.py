@@ -1,0 +1,104 @@
+"""What is wanted of a run: its settings, and the wake-up that tells the trainer to look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import redis
+
+from wire.codec import MalformedError
+from wire.connection import reaches_redis
+from wire.keys import Keys
+from wire.messages import RunSettings
+
+Changes = Mapping[str, int | float | None]
+
+
+def push_wake(pipe: Any, keys: Keys) -> None:
+    """Wake the trainer; one wake-up is as good as many."""
+    pipe.lpush(keys.wake, 1)
+    pipe.ltrim(keys.wake, 0, 0)
+
+
+def change_settings(pipe: Any, keys: Keys, changes: Changes) -> None:
+    """Put the change into the transaction `pipe`; its last reply but the wake-up's is the revision.
+
+    A Start ("training": 1) says so by the field `started`, which then holds the number of Starts.
+    """
+    given = {name: value for name, value in changes.items() if value is not None}
+    absent = [name for name, value in changes.items() if value is None]
+    if given:
+        pipe.hset(keys.settings, mapping=given)
+    if absent:
+        pipe.hdel(keys.settings, *absent)
+    if given.get("training"):
+        pipe.hincrby(keys.settings, "started", 1)
+    pipe.hincrby(keys.settings, "revision", 1)
+
+
+# Ends a training that reached its target, unless somebody wanted something else meanwhile.
+_FINISH = """
+if redis.call('HGET', KEYS[1], 'started') == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'training', 0)
+  return redis.call('HINCRBY', KEYS[1], 'revision', 1)
+end
+return 0
+"""
+
+
+class Wanted:
+    """The settings of one run."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client: Any = client
+        self._keys = keys
+        self._finish = client.register_script(_FINISH)
+
+    @reaches_redis
+    def change(self, changes: Changes) -> int:
+        """Change settings (None removes one), wake the trainer, return the new revision."""
+        with self._client.pipeline(transaction=True) as pipe:
+            change_settings(pipe, self._keys, changes)
+            push_wake(pipe, self._keys)
+            *_, revision, _, _ = pipe.execute()
+        return int(revision)
+
+    @reaches_redis
+    def wake(self) -> None:
+        """Make the trainer look."""
+        with self._client.pipeline(transaction=True) as pipe:
+            push_wake(pipe, self._keys)
+            pipe.execute()
+
+    @reaches_redis
+    def look(self, defaults: RunSettings) -> tuple[RunSettings, int]:
+        """Return the settings and the generation of the weights that the run shall have.
+
+        What nobody has set yet is set to its default first. The generation is the version of the
+        weights that last replaced the run's, 0 if none did. Both are of the same moment. Raises
+        MalformedError if the settings are out of their ranges.
+        """
+        first = {
+            "batch_size": defaults.batch_size,
+            "learning_rate": defaults.learning_rate,
+            "cache_size": defaults.cache_size,
+            "seed": defaults.seed,
+        }
+        pipe = self._client.pipeline(transaction=True)
+        for name, value in first.items():
+            pipe.hsetnx(self._keys.settings, name, value)
+        pipe.hgetall(self._keys.settings)
+        pipe.hget(self._keys.weights, "generation")
+        *_, fields, generation = pipe.execute()
+        stored = {name.decode(): value.decode() for name, value in fields.items()}
+        try:
+            return msgspec.convert(stored, RunSettings, strict=False), int(generation or 0)
+        except msgspec.MsgspecError as error:
+            raise MalformedError(f"settings of the run {stored}: {error}") from error
+
+    @reaches_redis
+    def finish(self, started: int) -> None:
+        """End the training that began with the Start number `started`, if it is still the last."""
+        self._finish(keys=[self._keys.settings], args=[started])
