@@ -1,0 +1,67 @@
+// The REST calls of the page. Each rejects with an ApiError whose message is fit to be shown.
+
+export class ApiError extends Error {
+  /** `status` is the HTTP status, 0 where the server was not reached. */
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+async function request(method, path, { json, body, type } = {}) {
+  const headers = { Accept: "application/json, application/problem+json" };
+  if (json !== undefined) headers["Content-Type"] = "application/json";
+  if (type !== undefined) headers["Content-Type"] = type;
+  let response;
+  try {
+    response = await fetch(path, { method, headers, body: json === undefined ? body : JSON.stringify(json) });
+  } catch {
+    throw new ApiError(0, "The server cannot be reached.");
+  }
+  if (!response.ok) throw new ApiError(response.status, await problemDetail(response));
+  return response;
+}
+
+async function problemDetail(response) {
+  const plain = `The server answered ${response.status} ${response.statusText}`.trim() + ".";
+  try {
+    return (await response.json()).detail || plain;
+  } catch {
+    return plain; // not problem+json: an edge without a service behind it, for one
+  }
+}
+
+async function requestJson(method, path, content) {
+  const response = await request(method, path, content);
+  return response.json();
+}
+
+/** Numbers with four decimals: a finer shade of ink is not drawn, and the body is half as long. */
+function imageOf(pixels) {
+  return Array.from(pixels, (value) => Math.round(value * 1e4) / 1e4);
+}
+
+export const infer = (pixels) => requestJson("POST", "/infer?normalize=true", { json: { image: imageOf(pixels) } });
+
+export const tune = (pixels, target) =>
+  requestJson("PATCH", "/weights?normalize=true", { json: { data: [{ target, image: imageOf(pixels) }] } });
+
+/** One random test image: {target, image: 784 numbers}. */
+export async function sample() {
+  const { data } = await requestJson("GET", "/data?split=test");
+  return Array.isArray(data) ? data[0] : data;
+}
+
+export const versions = () => requestJson("GET", "/weights/versions");
+export const saveWeights = (name) => requestJson("POST", "/weights/versions", { json: { name } });
+export const restoreVersion = (version) => requestJson("POST", `/weights/versions/${version}/restore`);
+export const deleteVersion = (version) => request("DELETE", `/weights/versions/${version}`);
+export const resetWeights = () => requestJson("DELETE", "/weights");
+export const uploadWeights = (body, type) => requestJson("POST", "/weights", { body, type });
+
+/** The weights as a file: the live ones, or those of one version of the history. */
+export async function downloadWeights(format, version = null) {
+  const path = version === null ? "/weights" : `/weights/versions/${version}`;
+  const response = await request("GET", `${path}?format=${format}`);
+  return response.blob();
+}

@@ -1,0 +1,38 @@
+// Wiring: the store, the socket, the panels.
+
+import { createStore } from "./core/store.js";
+import { initialState, reduce } from "./core/state.js";
+import { createCurvesPanel } from "./panels/curves.js";
+import { createDrawPanel } from "./panels/draw.js";
+import { createGuessPanel } from "./panels/guess.js";
+import { createMachinePanel } from "./panels/machine.js";
+import { createNumbersPanel } from "./panels/numbers.js";
+import { createTeachPanel } from "./panels/teach.js";
+import { createTrainingPanel } from "./panels/training.js";
+import { createWeightsPanel } from "./panels/weights.js";
+import { createRender } from "./render.js";
+import { connect } from "./socket.js";
+
+const TICK_MS = 500;
+
+const store = createStore(reduce, initialState());
+const scheme = location.protocol === "https:" ? "wss" : "ws";
+const { send } = connect(`${scheme}://${location.host}/ws`, {
+  onConnection: (status, failures) => store.dispatch({ type: "connection", status, failures }),
+  onMessage: (message) => {
+    if (message.type === "ResponseSignal") store.dispatch({ type: "signal", signal: message, now: performance.now() });
+    if (message.type === "Error") store.dispatch({ type: "error", signal: message.signal, detail: message.detail });
+  },
+});
+
+createRender(store, [
+  createDrawPanel(store),
+  createGuessPanel(store),
+  createTeachPanel(store),
+  createTrainingPanel(store, send),
+  createNumbersPanel(store),
+  createCurvesPanel(store),
+  createWeightsPanel(store),
+  createMachinePanel(),
+]);
+setInterval(() => store.dispatch({ type: "tick", now: performance.now() }), TICK_MS);

@@ -1,0 +1,75 @@
+// The WebSocket: signals in, control signals out, and a way back when the connection is lost.
+
+import { reconnectDelay } from "./core/backoff.js";
+
+const SILENCE_MS = 15_000; // then ask for the status: a link that died silently shows by no answer
+const ANSWER_MS = 5_000;
+
+/**
+ * `onConnection(status, failures)` hears "connected" and "reconnecting"; `onMessage(message)` each JSON frame.
+ * Returns {send(message)}: false, and nothing sent, while there is no connection.
+ */
+export function connect(url, { onConnection, onMessage }) {
+  let socket = null;
+  let failures = 0;
+  let retryTimer = null;
+  let silenceTimer = null;
+
+  function open() {
+    clearTimeout(retryTimer);
+    const current = new WebSocket(url);
+    current.binaryType = "arraybuffer";
+    socket = current;
+    current.onopen = () => {
+      failures = 0;
+      onConnection("connected", failures);
+      watchSilence();
+    };
+    current.onmessage = ({ data }) => {
+      watchSilence();
+      if (typeof data === "string") onMessage(JSON.parse(data));
+    };
+    current.onclose = () => {
+      if (socket === current) retry();
+    };
+  }
+
+  function retry() {
+    clearTimeout(silenceTimer);
+    onConnection("reconnecting", failures);
+    retryTimer = setTimeout(open, reconnectDelay(failures));
+    failures += 1;
+  }
+
+  function watchSilence() {
+    clearTimeout(silenceTimer);
+    silenceTimer = setTimeout(() => {
+      send({ type: "GetStatus" });
+      silenceTimer = setTimeout(abandon, ANSWER_MS);
+    }, SILENCE_MS);
+  }
+
+  /** Give up a connection that no longer answers, without waiting for its close handshake. */
+  function abandon() {
+    const dead = socket;
+    socket = null;
+    dead.close();
+    retry();
+  }
+
+  function send(message) {
+    if (socket?.readyState !== WebSocket.OPEN) return false;
+    socket.send(JSON.stringify(message));
+    return true;
+  }
+
+  // Back on the network, or back on this page: no reason to sit out the rest of the wait.
+  function hurry() {
+    if (failures > 0 && (socket === null || socket.readyState === WebSocket.CLOSED)) open();
+  }
+  window.addEventListener("online", hurry);
+  document.addEventListener("visibilitychange", () => document.hidden || hurry());
+
+  open();
+  return { send };
+}
