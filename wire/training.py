@@ -34,11 +34,11 @@ _RELEASE: Final = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
 """
-# ARGV: token, frame without history, frame
+# ARGV: token, frame without history, frame, whether it has a history
 _PUBLISH_FRAME: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[2], ARGV[2])
-redis.call('RPUSH', KEYS[3], ARGV[3])
+if ARGV[4] == '1' then redis.call('RPUSH', KEYS[3], ARGV[3]) end
 redis.call('PUBLISH', KEYS[4], ARGV[3])
 return 1
 """
@@ -94,14 +94,16 @@ class Training:
             frame, signal=msgspec.structs.replace(frame.signal, history=History())
         )
         keys = [self._keys.lease, self._keys.frame, self._keys.recent, self._keys.frames]
-        return bool(self._publish_frame(keys=keys, args=[token, encode(bare), encode(frame)]))
+        has_history = int(bool(frame.signal.history.iteration))
+        args: list[bytes | int] = [token, encode(bare), encode(frame), has_history]
+        return bool(self._publish_frame(keys=keys, args=args))
 
     @reaches_redis
     def save(self, checkpoint: Checkpoint, curve: Curve, *, token: int) -> bool:
         """Keep a checkpoint and the curve up to it; return False if the lease is lost."""
         keys = [self._keys.lease, self._keys.checkpoint, self._keys.curve, self._keys.recent]
-        data = encode_checkpoint(checkpoint)
-        return bool(self._save(keys=keys, args=[token, data, curve.encode()]))
+        args: list[bytes | int] = [token, encode_checkpoint(checkpoint), curve.encode()]
+        return bool(self._save(keys=keys, args=args))
 
     @reaches_redis
     def checkpoint(self) -> Checkpoint | None:

@@ -76,15 +76,14 @@ class Wanted:
     def look(self, defaults: RunSettings) -> tuple[RunSettings, int]:
         """Return the settings and the generation of the weights that the run shall have.
 
-        What nobody has set yet is set to its default first. The generation is the version of the
-        weights that last replaced the run's, 0 if none did. Both are of the same moment. Raises
-        MalformedError if the settings are out of their ranges.
+        What nobody has set yet is set to its default first; the seed is always the default. The
+        generation is the version of the weights that last replaced the run's, 0 if none did. Both
+        are of the same moment. Raises MalformedError if the settings are out of their ranges.
         """
         first = {
             "batch_size": defaults.batch_size,
             "learning_rate": defaults.learning_rate,
             "cache_size": defaults.cache_size,
-            "seed": defaults.seed,
         }
         pipe = self._client.pipeline(transaction=True)
         for name, value in first.items():
@@ -94,9 +93,10 @@ class Wanted:
         *_, fields, generation = pipe.execute()
         stored = {name.decode(): value.decode() for name, value in fields.items()}
         try:
-            return msgspec.convert(stored, RunSettings, strict=False), int(generation or 0)
+            settings = msgspec.convert({**stored, "seed": defaults.seed}, RunSettings, strict=False)
         except msgspec.MsgspecError as error:
             raise MalformedError(f"settings of the run {stored}: {error}") from error
+        return settings, int(generation or 0)
 
     @reaches_redis
     def finish(self, started: int) -> None:

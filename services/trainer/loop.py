@@ -1,0 +1,266 @@
+"""The trainer: ticket, batch, step, publish. One is active; any further one stands by."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+
+import numpy as np
+import structlog
+
+from nn.training import descend, loss_and_gradients
+from ops.settings import Settings
+from services.trainer.feed import START, Feed
+from services.trainer.reporter import Reporter
+from services.trainer.state import State, fresh_weights
+from wire.bus import Bus
+from wire.calls import Reply, Tune
+from wire.codec import MalformedError
+from wire.connection import RedisAwayError
+from wire.messages import Batch, RunSettings
+
+STANDBY_S = 0.5
+LOOK_S = 1.0  # the trainer looks at what is wanted that often, even if nothing wakes it
+PIXEL = np.float32(1 / 255)
+
+log = structlog.get_logger()
+
+
+class Trainer:
+    """Trains one run as its settings say, for as long as it holds the lease."""
+
+    def __init__(self, bus: Bus, settings: Settings) -> None:
+        self._bus = bus
+        self._settings = settings
+        self._defaults: RunSettings = settings.run_settings()
+        weights = fresh_weights(settings.seed, settings.hidden_units, settings.biases)
+        self._state = State(weights, self._defaults)
+        self._reporter = Reporter(bus, self._state)
+        self._feed: Feed | None = None
+        self._streams = 0
+        self._last_token = 0
+        self._looked_at = 0.0
+        self._trouble = ""
+
+    def reasons(self) -> list[str]:
+        """Return why this process cannot do its job; standing by is a job, too."""
+        return [self._trouble] if self._trouble else []
+
+    def run(self, stop: threading.Event) -> None:
+        """Lead whenever the lease can be had, until `stop` is set; then leave a checkpoint."""
+        self._reporter.start()
+        while not stop.is_set():
+            try:
+                if self._take_lead():
+                    self._lead(stop)
+                self._trouble = ""
+            except RedisAwayError as error:
+                if not self._trouble:
+                    log.warning("training pauses", error=str(error))
+                self._trouble = str(error)
+            except MalformedError as error:  # what stands in Redis is not ours to mend or delete
+                self._trouble = f"what Redis holds is not usable: {error}"
+                log.error("cannot train", error=str(error))
+            stop.wait(STANDBY_S)
+        self._leave()
+
+    # --- the loop ---------------------------------------------------------------------------
+    def _lead(self, stop: threading.Event) -> None:
+        """Train, obey, rest: until the lease is lost or `stop` is set."""
+        state, reporter = self._state, self._reporter
+        while not stop.is_set() and reporter.token is not None:
+            if self._look_is_due():
+                self._look()
+            feed = self._feed
+            if feed is None:
+                self._bus.flow.wait(LOOK_S, for_batch=False)
+                self._looked_at = 0.0
+            elif not state.training:
+                feed.rest(state.settings.cache_size)
+            elif (batch := feed.next_batch(state.settings.cache_size)) is not None:
+                self._step(batch, feed)
+
+    def _step(self, batch: Batch, feed: Feed) -> None:
+        """Learn from one batch."""
+        state = self._state
+        images = np.multiply(batch.images, PIXEL, dtype=np.float32)  # (B, 784), 0..1
+        with np.errstate(all="ignore"):  # a loss that diverges is told, not warned of
+            loss, acc, gradients = loss_and_gradients(state.weights, images, batch.labels)
+            descend(state.weights, gradients, state.settings.learning_rate)
+        state.iteration += 1
+        state.place = feed.place
+        state.loss, state.acc = loss, acc
+        self._reporter.record(loss, acc, len(batch.labels))
+        if not math.isfinite(loss):
+            self._diverged()
+        elif state.at_target:
+            self._finish()
+        elif self._reporter.snapshot_due and _all_finite(state):
+            self._reporter.offer(state.checkpoint())
+
+    def _finish(self) -> None:
+        """Stop at the target, and tell."""
+        self._state.training = False
+        self._bus.wanted.finish(self._state.started)
+        self._reporter.flush()
+
+    def _diverged(self) -> None:
+        """Stop, and go back to the last checkpoint, whose weights are still numbers."""
+        state = self._state
+        problem = (
+            f"Training diverged at iteration {state.iteration}: the learning rate "
+            f"{state.settings.learning_rate:g} is too high. Lower it, then start again."
+        )
+        log.warning("diverged", iteration=state.iteration, lrate=state.settings.learning_rate)
+        self._bus.wanted.finish(state.started)
+        self._reporter.tell()
+        checkpoint = self._bus.training.checkpoint()
+        if checkpoint is not None:
+            state.go_back(checkpoint)
+        state.training, state.problem = False, problem
+        self._reporter.forget_after(state.iteration)
+        self._cut_anew()
+        self._reporter.flush()
+
+    # --- what is wanted ---------------------------------------------------------------------
+    def _look_is_due(self) -> bool:
+        woken = self._feed is not None and self._feed.woken
+        return woken or time.monotonic() - self._looked_at > LOOK_S
+
+    def _look(self) -> None:
+        """Follow the settings, adopt replaced weights, answer calls, notice a new data set."""
+        state = self._state
+        self._looked_at = time.monotonic()
+        if self._feed is not None:
+            self._feed.woken = False
+        settings, generation = self._bus.wanted.look(self._defaults)
+        changed = recut = False
+        if generation != state.generation:
+            recut = self._adopt(generation)
+            changed = True
+        if settings != state.settings:
+            recut = state.obey(settings) or recut
+            changed = True
+        if self._follow_dataset() or recut:
+            self._cut_anew()
+        while isinstance(call := self._bus.calls.take("trainer", Tune), MalformedError):
+            log.warning("dropped a call", error=str(call))
+        if call is not None:
+            self._bus.calls.answer(call.name, self._tune(call.request))
+            self._looked_at = 0.0  # there may be more
+        elif changed:
+            self._reporter.flush()
+
+    def _adopt(self, generation: int) -> bool:
+        """Go on from the weights that were put in place of the run's; return whether to recut."""
+        snapshot = self._bus.live.latest()
+        if snapshot is None:  # Redis lost its memory: ours is the newest
+            self._state.generation = generation
+            return False
+        place = self._state.place
+        self._reporter.tell()
+        self._state.adopt(snapshot, generation)
+        self._reporter.forget_after(self._state.iteration)
+        log.info("adopted weights", version=generation, iteration=self._state.iteration)
+        return place != self._state.place
+
+    def _follow_dataset(self) -> bool:
+        """Notice the data set; return whether it is another one than before."""
+        dataset = self._bus.flow.dataset()
+        if dataset == self._reporter.dataset:
+            return False
+        self._reporter.dataset = dataset
+        if dataset is not None and dataset.name != self._state.dataset:
+            self._state.dataset = dataset.name
+            self._state.place = START
+        return True
+
+    def _cut_anew(self) -> None:
+        """Drop all batches and tickets: the next batch begins at the state's place."""
+        dataset, state = self._reporter.dataset, self._state
+        self._streams += 1
+        self._feed = self._reporter.feed = (
+            None
+            if dataset is None
+            else Feed(
+                flow=self._bus.flow,
+                dataset=dataset,
+                seed=state.settings.seed,
+                batch_size=state.settings.batch_size,
+                stream=(self._last_token << 20) + self._streams,
+                place=state.place,
+            )
+        )
+
+    def _tune(self, request: Tune) -> Reply:
+        """Take one training step on somebody's own samples."""
+        state = self._state
+        images = np.frombuffer(request.images, "<f4").reshape(len(request.labels), -1)
+        weights = state.weights.copy()
+        with np.errstate(all="ignore"):
+            loss, _, gradients = loss_and_gradients(weights, images, np.array(request.labels))
+            descend(weights, gradients, state.settings.learning_rate)
+        if not all(np.isfinite(array).all() for array in weights.arrays):
+            return Reply(status=422, detail="this step diverges: lower the learning rate first")
+        state.weights = weights
+        self._reporter.flush("tune")
+        return Reply(version=self._reporter.version, loss=loss)
+
+    # --- taking and leaving the lead --------------------------------------------------------
+    def _take_lead(self) -> bool:
+        """Take the lease, or keep the one that is still held; return whether this process leads."""
+        reporter = self._reporter
+        if reporter.token is not None and self._bus.training.renew(reporter.token):
+            self._cut_anew()
+            return True
+        reporter.token = None
+        token = self._bus.training.acquire()
+        if token is None:
+            return False
+        undisturbed = token == self._last_token + 1 and self._last_token > 0
+        self._last_token = token
+        settings, generation = self._bus.wanted.look(self._defaults)
+        self._bus.live.raise_version(reporter.version)
+        fresh = not undisturbed and self._resume(generation)
+        self._state.obey(settings)
+        self._follow_dataset()
+        reporter.lead(token)
+        self._cut_anew()
+        reporter.flush("reset" if fresh else "checkpoint")
+        self._looked_at = 0.0
+        log.info("leading", token=token, iteration=self._state.iteration)
+        return True
+
+    def _resume(self, generation: int) -> bool:
+        """Go on where the last trainer left off: its checkpoint, or weights put in its place.
+
+        Returns whether there was neither, so that the run starts afresh.
+        """
+        state = self._state
+        checkpoint, live = self._bus.training.checkpoint(), self._bus.live.latest()
+        if checkpoint is not None:
+            state.go_back(checkpoint)
+        if live is not None and (checkpoint is None or checkpoint.generation != generation):
+            state.adopt(live, generation)
+        self._reporter.curve = self._bus.training.curve()
+        self._reporter.forget_after(state.iteration)
+        if live is not None:
+            self._reporter.version = live.info.version
+        return live is None and checkpoint is None
+
+    def _leave(self) -> None:
+        """Leave a checkpoint and the lease to the next trainer."""
+        self._reporter.stop()
+        if self._reporter.token is None:
+            return
+        try:
+            self._reporter.flush()
+            if self._reporter.token is not None:
+                self._bus.training.release(self._reporter.token)
+        except RedisAwayError as error:
+            log.warning("left without a checkpoint", error=str(error))
+
+
+def _all_finite(state: State) -> bool:
+    return all(bool(np.isfinite(array).all()) for array in state.weights.arrays)

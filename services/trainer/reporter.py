@@ -1,0 +1,242 @@
+"""What the trainer tells: frames, weights and checkpoints, from a thread beside the training."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+
+import msgspec
+import structlog
+
+from services.trainer.feed import Feed
+from services.trainer.state import State
+from wire.bus import Bus
+from wire.connection import RedisAwayError
+from wire.curve import Curve
+from wire.messages import (
+    Checkpoint,
+    DataSetInfo,
+    Frame,
+    History,
+    Origin,
+    ResponseSignal,
+    Snapshot,
+    TrainerState,
+    WeightsInfo,
+)
+
+FRAME_S = 0.05  # between frames while training
+IDLE_FRAME_S = 0.5
+WEIGHTS_S = 0.1  # between publications of weights while training
+CHECKPOINT_S = 1.0
+RENEW_S = 1.0
+RATE_WINDOW_S = 1.0
+STARVED_SHARE = 0.5  # of the time spent waiting: from here on the trainer waits for data
+
+log = structlog.get_logger()
+
+
+class Reporter:
+    """Tells the world about one trainer's run while it holds the lease.
+
+    The training thread calls `record` after each iteration and, when `snapshot_due` says so,
+    `offer`; both only leave something behind for the reporter's own thread. `flush` tells at once.
+    """
+
+    def __init__(self, bus: Bus, state: State) -> None:
+        self._bus = bus
+        self._state = state
+        self.feed: Feed | None = None
+        self.dataset: DataSetInfo | None = None
+        self.curve = Curve()
+        self.token: int | None = None  # of the lease; None while another trainer leads
+        self.version = 0  # of the last weights published
+        self.snapshot_due = False
+        self._offered: Checkpoint | None = None
+        self._points: deque[tuple[int, float, float, int]] = deque()
+        self._rates: deque[tuple[float, int]] = deque()
+        self._lock = threading.Lock()  # one publication at a time
+        self._done = threading.Event()
+        self._last = ResponseSignal(None, None, 0, 0.0, 0, 0, 0, 0)
+        self._told_at = self._weights_at = self._saved_at = self._renewed_at = 0.0
+        self._waited_s = self._judged_at = 0.0
+        self._workers = 0
+        self._away = False
+        self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
+
+    # --- called by the training thread ------------------------------------------------------
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._done.set()
+        self._thread.join()
+
+    def lead(self, token: int) -> None:
+        """Begin to report under the lease of this token."""
+        self._renewed_at = time.monotonic()
+        self.token = token
+
+    def record(self, loss: float, acc: float, samples: int) -> None:
+        """Leave behind the result of the iteration that `state` has just finished."""
+        self._points.append((self._state.iteration, loss, acc, samples))
+
+    def offer(self, checkpoint: Checkpoint) -> None:
+        """Leave behind a copy of the weights, as `snapshot_due` asked for."""
+        self.snapshot_due = False
+        self._offered = checkpoint
+
+    def tell(self) -> None:
+        """Send what was recorded now: the state is about to jump."""
+        with self._lock:
+            if self._points:
+                self._tell_frame(time.monotonic())
+
+    def forget_after(self, iteration: int) -> None:
+        """Drop the iterations after `iteration`: the run went back."""
+        with self._lock:
+            self.curve.cut(iteration)
+
+    def flush(self, origin: Origin = "checkpoint") -> None:
+        """Publish the weights, save a checkpoint and send a frame now; return when it is done."""
+        with self._lock:
+            self._offered = None
+            self._tell_weights(self._state.checkpoint(), origin, save=True)
+            self._tell_frame(time.monotonic())
+
+    # --- the thread -------------------------------------------------------------------------
+    def _run(self) -> None:
+        while not self._done.wait(FRAME_S if self._state.training else IDLE_FRAME_S):
+            if self.token is None:
+                continue
+            try:
+                with self._lock:
+                    self._report(time.monotonic())
+                self._away = False
+            except RedisAwayError as error:
+                if not self._away:
+                    log.warning("cannot report", error=str(error))
+                self._away = True
+
+    def _report(self, now: float) -> None:
+        if now - self._renewed_at >= RENEW_S:
+            self._workers = self._bus.flow.worker_count()
+            if self.token is not None and not self._bus.training.renew(self.token):
+                log.warning("lost the lease", token=self.token)
+                self.token = None
+                return
+            self._renewed_at = now
+        if self._offered is not None:
+            checkpoint, self._offered = self._offered, None
+            self._tell_weights(checkpoint, "checkpoint", now - self._saved_at >= CHECKPOINT_S)
+        self._tell_frame(now)
+        self.snapshot_due = self._state.training and now - self._weights_at >= WEIGHTS_S
+
+    def _tell_weights(self, checkpoint: Checkpoint, origin: Origin, save: bool) -> None:
+        """Publish weights under a new version; with `save`, keep the checkpoint, too."""
+        if self.token is None:
+            return
+        version = self._bus.live.next_version()
+        info = WeightsInfo(version, checkpoint.iteration, origin, checkpoint.loss)
+        self._weights_at = time.monotonic()
+        if not self._bus.live.publish(
+            Snapshot(checkpoint.weights, info),
+            token=self.token,
+            generation=checkpoint.generation,
+            keep=save,
+        ):
+            self._bus.wanted.wake()  # somebody replaced the weights, or leads
+            return
+        self.version = version
+        if save:
+            if self._points:  # so that the curve that is saved holds nothing untold
+                self._tell_frame(time.monotonic())
+            self._bus.training.save(checkpoint, self.curve, token=self.token)
+            self._saved_at = self._weights_at
+
+    def _collect(self) -> History:
+        """Take what was recorded since the last frame, and add it to the curve."""
+        iteration: list[int] = []
+        loss: list[float | None] = []
+        acc: list[float] = []
+        samples = 0
+        for _ in range(len(self._points)):
+            point = self._points.popleft()
+            iteration.append(point[0])
+            loss.append(point[1] if math.isfinite(point[1]) else None)
+            acc.append(point[2])
+            samples += point[3]
+        history = History(iteration, loss, acc)
+        self._rates.append((time.monotonic(), samples))
+        if iteration:
+            self.curve.extend(history, iteration[0] - 1)
+        return history
+
+    def _tell_frame(self, now: float) -> None:
+        if self.token is None:
+            return
+        revision, generation = self._state.settings.revision, self._state.generation
+        history = self._collect()
+        signal = self._signal(now, history)
+        bare = msgspec.structs.replace(signal, history=History())
+        if bare == self._last and not history.iteration and now - self._told_at < RENEW_S:
+            return
+        if not self._bus.training.publish_frame(
+            Frame(revision, generation, signal), token=self.token
+        ):
+            self.token = None
+            return
+        self._last, self._told_at = bare, now
+
+    def _signal(self, now: float, history: History) -> ResponseSignal:
+        state, feed, dataset = self._state, self.feed, self.dataset
+        _, queued = self._bus.flow.lengths() if feed else (0, 0)
+        waiting, ready = (feed.waiting_count, feed.ready_count) if feed else (0, 0)
+        iteration = history.iteration[-1] if history.iteration else state.iteration
+        return ResponseSignal(
+            loss=history.loss[-1] if history.loss else _finite(state.loss),
+            acc=history.acc[-1] if history.acc else state.acc,
+            batch_size=state.settings.batch_size,
+            lrate=state.settings.learning_rate,
+            data_len=ready + queued,
+            data_futures_len=max(0, waiting - queued),
+            iteration=iteration,
+            cache_size=state.settings.cache_size,
+            training=state.training,
+            trainer=self._word(now),
+            target_iteration=state.target_iteration if state.training else None,
+            version=self.version,
+            epoch=state.place.epoch,
+            samples_per_second=self._rate(now),
+            dataset=dataset.name if dataset else None,
+            dataset_reason=dataset.reason if dataset else "No data set is ready yet.",
+            data_workers=self._workers,
+            problem=state.problem,
+            history=history,
+            history_from=history.iteration[0] - 1 if history.iteration else state.iteration,
+        )
+
+    def _word(self, now: float) -> TrainerState:
+        """Return the trainer's state: starved if it mostly waited since last asked."""
+        if not self._state.training:
+            return "paused"
+        if self.feed is None:
+            return "waiting for data"
+        waited_s = self.feed.waited_s
+        share = (waited_s - self._waited_s) / max(now - self._judged_at, 1e-3)
+        self._waited_s, self._judged_at = waited_s, now
+        return "waiting for data" if share > STARVED_SHARE else "training"
+
+    def _rate(self, now: float) -> float:
+        """Return the samples a second over the last RATE_WINDOW_S seconds."""
+        while self._rates and self._rates[0][0] < now - RATE_WINDOW_S:
+            self._rates.popleft()
+        return float(round(sum(samples for _, samples in self._rates) / RATE_WINDOW_S))
+
+
+def _finite(loss: float | None) -> float | None:
+    return loss if loss is not None and math.isfinite(loss) else None
