@@ -1,0 +1,1 @@
+"""The data: one set on disk, an API for samples, and workers that cut batches."""

@@ -1,0 +1,193 @@
+"""The data API: random samples, over HTTP; and the test accuracy, over Redis."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Literal
+
+import numpy as np
+import orjson
+import structlog
+from fastapi import FastAPI, Query, Request, Response
+from numpy.typing import NDArray
+from prometheus_client import Counter
+from pydantic import BaseModel, ConfigDict, Field
+
+from ops.health import health_routes
+from ops.problems import Problem, install_problems, read_body
+from ops.settings import Settings
+from services.data.datasets import DataSet, Places, prepare
+from services.data.evaluator import Evaluator
+from services.data.idx import DataSetError
+from wire.bus import Bus
+from wire.codec import MalformedError
+from wire.connection import RedisAwayError
+from wire.messages import DataSetInfo
+
+MAX_BLOCK = 4096
+MAX_BODY_BYTES = 64 * 2**10
+ANNOUNCE_S = 2.0
+STOP_S = 3.0
+
+SAMPLES = Counter("inkling_data_samples", "Samples given out over HTTP")
+SplitName = Literal["train", "test"]
+log = structlog.get_logger()
+
+
+class Block(BaseModel):
+    """How many samples are wanted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={
+        "example": {"block": 128}})  # fmt: skip
+    block: Annotated[int, Field(ge=1, le=MAX_BLOCK, description="Number of samples")]
+
+
+class Sample(BaseModel):
+    """A labelled image: 784 numbers from 0 (paper) to 1 (ink), row by row."""
+
+    target: int
+    image: list[float]
+
+
+class Samples(BaseModel):
+    """Some samples."""
+
+    data: list[Sample]
+
+
+class DataService:
+    """The data set as this process has it: none yet, or one that is announced and evaluated."""
+
+    def __init__(self, bus: Bus, settings: Settings) -> None:
+        self._bus = bus
+        self._settings = settings
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._dataset: DataSet | None = None
+        self._progress = "the data set is being looked for"
+        self._rng = np.random.default_rng()
+        self.failure: str | None = None  # why the data set cannot be had at all
+
+    def start(self) -> None:
+        """Begin to make the data set ready."""
+        self._stop.clear()
+        thread = threading.Thread(target=self._prepare, name="prepare", daemon=True)
+        self._threads = [thread]
+        thread.start()
+
+    def stop(self) -> None:
+        """End all threads; one that is drawing or downloading ends with the process."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=STOP_S if self._dataset else 0)
+
+    def reasons(self) -> list[str]:
+        """Return why there are no samples to give."""
+        if self._dataset is None:
+            return [self.failure or self._progress]
+        try:
+            self._bus.ping()
+        except RedisAwayError as error:
+            return [str(error)]
+        return []
+
+    def samples(self, split: SplitName, count: int) -> bytes:
+        """Return `count` random samples as the JSON of Samples; raise Problem before there are."""
+        if self._dataset is None:
+            raise Problem(503, f"No data yet: {self._progress}.", {"Retry-After": "2"})
+        source = self._dataset.train if split == "train" else self._dataset.test
+        rows = self._rng.integers(0, len(source.labels), count)
+        SAMPLES.inc(count)
+        batch = source.take(rows)
+        return samples_json(batch.images, batch.labels)
+
+    def _prepare(self) -> None:
+        settings = self._settings
+        places = Places(settings.data_dir, settings.cache_dir, settings.mirrors)
+        try:
+            dataset = prepare(settings.dataset, places, self._say)
+        except DataSetError as error:
+            log.critical("no data set", error=str(error))
+            self.failure = str(error)
+            os.kill(os.getpid(), signal.SIGTERM)  # nothing can be done without: end in order
+            return
+        self._dataset = dataset
+        self._threads += Evaluator(self._bus, dataset.test).start(self._stop)
+        counts = len(dataset.train.labels), len(dataset.test.labels)
+        log.info(
+            "data set", name=dataset.name, reason=dataset.reason, train=counts[0], test=counts[1]
+        )
+        self._keep_announced(DataSetInfo(dataset.name, dataset.reason, *counts))
+
+    def _keep_announced(self, info: DataSetInfo) -> None:
+        """Announce the data set; again whenever Redis does not know it, as after a loss."""
+        while not self._stop.is_set():
+            try:
+                if self._bus.flow.dataset() != info:
+                    self._bus.flow.announce(info)
+            except (RedisAwayError, MalformedError) as error:
+                log.debug("cannot announce the data set", error=str(error))
+            self._stop.wait(ANNOUNCE_S)
+
+    def _say(self, progress: str) -> None:
+        if progress != self._progress:
+            log.info(progress)
+        self._progress = progress
+
+
+def samples_json(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> bytes:
+    """Return the JSON of Samples for images (B, 784) and labels (B,), both uint8."""
+    scaled = (images / np.float32(255)).round(4)
+    data = [
+        {"target": int(label), "image": image}
+        for label, image in zip(labels, scaled, strict=True)
+    ]  # fmt: skip
+    return orjson.dumps({"data": data}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def create_app(bus: Bus, settings: Settings) -> FastAPI:
+    """Return the data API as an ASGI application."""
+    service = DataService(bus, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+        service.stop()
+
+    app = FastAPI(title="Inkling data", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.service = service
+    app.state.reasons = service.reasons
+    install_problems(app)
+    app.router.routes.extend(health_routes(service.reasons))
+
+    @app.get("/data", summary="One random sample", response_model=Samples)
+    def data(
+        split: Annotated[
+            SplitName, Query(description="Which part of the data set it comes from")
+        ] = "train",
+    ) -> Response:
+        """Return a random labelled image of the data set in use."""
+        return Response(service.samples(split, 1), media_type="application/json")
+
+    @app.post(
+        "/datablock",
+        summary="Many random samples",
+        response_model=Samples,
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": Block.model_json_schema()}},
+            }
+        },
+    )
+    async def datablock(request: Request) -> Response:
+        """Return `block` random labelled images of the training split."""
+        block = Block.model_validate_json(await read_body(request, MAX_BODY_BYTES))
+        return Response(service.samples("train", block.block), media_type="application/json")
+
+    return app

@@ -1,0 +1,90 @@
+"""The test accuracy of the live weights, measured beside the training and not in its way."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import structlog
+
+from nn.model import Floats, Weights
+from nn.training import accuracy
+from services.data.idx import Split
+from wire.bus import Bus
+from wire.codec import MalformedError
+from wire.connection import RedisAwayError
+from wire.messages import Evaluation, Snapshot
+
+INTERVAL_S = 1.0  # live weights are measured that often at most: about 4 % of a core
+WAIT_S = 0.5
+CHUNK = 1000  # images at a time, so that little memory is needed
+PIXEL = np.float32(1 / 255)
+
+log = structlog.get_logger()
+
+
+def test_accuracy(weights: Weights, split: Split) -> float:
+    """Return the share, 0 to 1, of the examples in `split` that the network classifies right."""
+    right = 0.0
+    for start in range(0, len(split.labels), CHUNK):
+        labels = split.labels[start : start + CHUNK]
+        images: Floats = np.multiply(split.images[start : start + CHUNK], PIXEL, dtype=np.float32)
+        right += accuracy(weights, images, labels) * len(labels)
+    return right / len(split.labels)
+
+
+class Evaluator:
+    """Measures the newest live weights, and whatever else is asked for, one after the other."""
+
+    def __init__(self, bus: Bus, test: Split) -> None:
+        self._bus = bus
+        self._test = test
+        self._newest: Snapshot | None = None
+        self._news = threading.Event()
+        self._measured_at = 0.0
+
+    def start(self, stop: threading.Event) -> list[threading.Thread]:
+        """Start to measure until `stop` is set; return the threads."""
+        threads = [
+            threading.Thread(target=self._follow, args=(stop,), name="follow", daemon=True),
+            threading.Thread(target=self._measure, args=(stop,), name="evaluate", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def _follow(self, stop: threading.Event) -> None:
+        for news in self._bus.live.follow(stop):
+            if isinstance(news, Snapshot):
+                self._newest = news
+                self._news.set()
+
+    def _measure(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self._news.wait(WAIT_S)
+            try:
+                self._measure_requests(stop)
+                if self._newest is not None and self._is_due():
+                    self._news.clear()
+                    snapshot, self._newest = self._newest, None
+                    self._publish(snapshot, live=True)
+                    self._measured_at = time.monotonic()
+                elif self._news.is_set():
+                    stop.wait(0.1)
+            except RedisAwayError:
+                stop.wait(WAIT_S)
+            except (MalformedError, ValueError) as error:
+                log.warning("cannot evaluate these weights", error=str(error))
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._measured_at >= INTERVAL_S
+
+    def _measure_requests(self, stop: threading.Event) -> None:
+        while not stop.is_set() and (asked := self._bus.live.pop_to_evaluate()) is not None:
+            self._publish(asked, live=False)
+
+    def _publish(self, snapshot: Snapshot, *, live: bool) -> None:
+        test_acc = test_accuracy(snapshot.weights, self._test)
+        self._bus.live.publish_evaluation(Evaluation(snapshot.info.version, test_acc), live=live)
+        log.debug("evaluated", version=snapshot.info.version, test_acc=round(test_acc, 4))

@@ -1,0 +1,133 @@
+"""A data worker: pop a ticket, cut the batch, push it. As many of them as one likes.
+
+Run as `python -m services.data.worker`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+
+import structlog
+from prometheus_client import Counter
+
+from ops.health import serve_health
+from ops.logs import start_logs
+from ops.settings import Settings, settings_or_exit
+from services.data.datasets import DataSet, Places, prepare
+from services.data.idx import DataSetError
+from services.data.order import cut
+from wire.bus import Bus
+from wire.codec import MalformedError
+from wire.connection import RedisAwayError
+from wire.flow import HEARTBEAT_S
+from wire.messages import Batch, Ticket
+
+WAIT_S = 1.0
+RETRY_S = 2.0
+
+BATCHES = Counter("inkling_data_batches", "Batches cut by this worker")
+log = structlog.get_logger()
+
+
+class Worker:
+    """Answers tickets until it is stopped; keeps nothing but an open data set between them."""
+
+    def __init__(self, bus: Bus, settings: Settings) -> None:
+        self._bus = bus
+        self._places = Places(settings.data_dir, settings.cache_dir, settings.mirrors)
+        self._latency_s = settings.data_latency_ms / 1000
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._dataset: DataSet | None = None
+        self._trouble = ""
+        self._seen_at = 0.0
+
+    def reasons(self) -> list[str]:
+        """Return why this worker cannot answer tickets."""
+        return [self._trouble] if self._trouble else []
+
+    def run(self, stop: threading.Event) -> None:
+        """Answer tickets until `stop` is set; the ticket in hand is answered first."""
+        while not stop.is_set():
+            try:
+                self._answer_next(stop)
+                self._trouble = ""
+            except RedisAwayError as error:
+                self._wait_out(str(error), stop)
+        try:
+            self._bus.flow.sign_off(self._name)
+        except RedisAwayError as error:
+            log.info("left without signing off", error=str(error))
+
+    def _answer_next(self, stop: threading.Event) -> None:
+        self._heartbeat()
+        ticket = self._bus.flow.pop_ticket(WAIT_S)
+        if ticket is None:
+            return
+        if isinstance(ticket, MalformedError):
+            log.warning("dropped what is no ticket", error=str(ticket))
+            return
+        try:
+            dataset = self._open(ticket)
+        except DataSetError as error:
+            self._bus.flow.push_tickets([ticket], first=True)  # another worker may have the data
+            self._wait_out(str(error), stop)
+            return
+        if self._latency_s:
+            time.sleep(self._latency_s)  # stands for a fetch over a network, hence for its wait
+        images, labels = cut(
+            dataset.train if ticket.split == "train" else dataset.test,
+            ticket.seed,
+            ticket.epoch,
+            ticket.position,
+            ticket.batch_size,
+        )
+        self._bus.flow.push_batch(Batch(ticket.stream, ticket.number, images, labels))
+        BATCHES.inc()
+
+    def _open(self, ticket: Ticket) -> DataSet:
+        """Return the data set that the ticket names; raise DataSetError if it cannot be had."""
+        if self._dataset is None or self._dataset.name != ticket.dataset:
+            self._dataset = prepare(ticket.dataset, self._places, log.info)
+            log.info("data set", name=self._dataset.name, reason=self._dataset.reason)
+        count = len(self._dataset.train.labels if ticket.split == "train" else
+                    self._dataset.test.labels)  # fmt: skip
+        if ticket.position + ticket.batch_size > count:
+            raise DataSetError(
+                f"the {ticket.split} split of {ticket.dataset} has {count} examples here: too few "
+                f"for a ticket of {ticket.batch_size} at {ticket.position}"
+            )
+        return self._dataset
+
+    def _heartbeat(self) -> None:
+        if time.monotonic() - self._seen_at >= HEARTBEAT_S:
+            self._bus.flow.heartbeat(self._name)
+            self._seen_at = time.monotonic()
+
+    def _wait_out(self, trouble: str, stop: threading.Event) -> None:
+        if trouble != self._trouble:
+            log.warning("cannot answer tickets", reason=trouble)
+        self._trouble = trouble
+        stop.wait(RETRY_S if not trouble.startswith("Redis") else 0.5)
+
+
+def main() -> None:
+    """Answer tickets until SIGTERM or SIGINT."""
+    settings = settings_or_exit()
+    start_logs(settings, "data-worker")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    bus = Bus(settings.redis_url)
+    worker = Worker(bus, settings)
+    health = serve_health(settings, worker.reasons, stop)
+    worker.run(stop)
+    health.join()
+    bus.close()
+
+
+if __name__ == "__main__":
+    main()

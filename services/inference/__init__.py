@@ -1,0 +1,1 @@
+"""Classifies images with the live weights."""

@@ -1,0 +1,103 @@
+"""Images as they come in: numbers in JSON, or a picture file."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+import orjson
+from PIL import Image
+
+from nn.model import IMAGE_SIDE, INPUTS, Floats
+from ops.problems import Problem
+
+MAX_IMAGES = 1024
+MAX_PICTURE_PIXELS = 16_000_000  # as many as a phone's camera makes; more is a bomb
+PICTURE_TYPES = {"image/png": "PNG", "image/jpeg": "JPEG"}
+SHAPES = f"{INPUTS} numbers in 0..1, or {IMAGE_SIDE} lists of {IMAGE_SIDE}"
+PAPER_IS_BRIGHT = 0.5  # mean brightness of the rim above which a picture is ink on paper
+
+
+def read_json(body: bytes) -> tuple[Floats, bool]:
+    """Return the images (B, 784) in a JSON body, and whether it asked for many.
+
+    Raises Problem with the field, what was wrong with it and what is allowed.
+    """
+    try:
+        fields: Any = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Problem(400, f"the body is not JSON: {error}") from error
+    if not isinstance(fields, dict) or set(fields) not in ({"image"}, {"images"}):
+        names = sorted(fields) if isinstance(fields, dict) else type(fields).__name__
+        raise Problem(
+            422, f'the body has {names}; allowed is {{"image": ...}} or {{"images": ...}}'
+        )
+    if "image" in fields:
+        return read_image("image", fields["image"])[None], False
+    images = fields["images"]
+    if not isinstance(images, list) or not 1 <= len(images) <= MAX_IMAGES:
+        count = len(images) if isinstance(images, list) else type(images).__name__
+        raise Problem(422, f"images has {count} items; allowed are 1 to {MAX_IMAGES} images")
+    return np.stack([read_image(f"images[{k}]", image) for k, image in enumerate(images)]), True
+
+
+def read_image(name: str, numbers: Any) -> Floats:
+    """Return the image (784,) float32 in a list of numbers; `name` is for the error message."""
+    if not isinstance(numbers, list):
+        raise Problem(422, f"{name} is {_kind(numbers)}; allowed are {SHAPES}")
+    if len(numbers) == IMAGE_SIDE and all(isinstance(row, list) for row in numbers):
+        short = next((k for k, row in enumerate(numbers) if len(row) != IMAGE_SIDE), None)
+        if short is not None:
+            raise Problem(
+                422, f"{name}[{short}] has {len(numbers[short])} numbers; allowed are {SHAPES}"
+            )
+        numbers = [number for row in numbers for number in row]
+    if len(numbers) != INPUTS:
+        raise Problem(422, f"{name} has {len(numbers)} items; allowed are {SHAPES}")
+    if not set(map(type, numbers)) <= {int, float}:  # bool is its own type here
+        place = next(k for k, number in enumerate(numbers) if type(number) not in (int, float))
+        raise Problem(422, f"{name}[{place}] is {_kind(numbers[place])}; allowed are {SHAPES}")
+    try:
+        image = np.array(numbers, np.float64)
+    except OverflowError:
+        image = np.array([min(number, 2) for number in numbers], np.float64)
+    wrong = np.flatnonzero(~((image >= 0) & (image <= 1)))
+    if len(wrong):
+        place = int(wrong[0])
+        raise Problem(422, f"{name}[{place}] = {numbers[place]!r:.40}; allowed are {SHAPES}")
+    return image.astype(np.float32)
+
+
+def read_picture(body: bytes, content_type: str) -> Floats:
+    """Return the brightness (height, width) float32 in 0..1 of ink in a PNG or JPEG.
+
+    Dark ink on bright paper is turned round. Raises Problem for what cannot be read.
+    """
+    kind = PICTURE_TYPES[content_type]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            picture = Image.open(io.BytesIO(body), formats=[kind])
+            if picture.width * picture.height > MAX_PICTURE_PIXELS:
+                raise Problem(
+                    413,
+                    f"the {kind} has {picture.width} x {picture.height} pixels; allowed are "
+                    f"{MAX_PICTURE_PIXELS:,} in all",
+                )
+            picture = picture.convert("RGBA")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, EOFError) as error:
+        raise Problem(422, f"the body is no {kind} that can be read: {error}") from error
+    paper = Image.new("RGBA", picture.size, "white")  # under what is transparent
+    grey = Image.alpha_composite(paper, picture).convert("L")
+    ink = np.asarray(grey, np.float32) / 255
+    rim = np.concatenate((ink[0], ink[-1], ink[:, 0], ink[:, -1]))
+    if rim.mean() > PAPER_IS_BRIGHT:
+        ink, rim = 1 - ink, 1 - rim
+    return np.clip(ink - np.median(rim), 0, 1)  # paper is 0 even where it is grey
+
+
+def _kind(value: Any) -> str:
+    shown = orjson.dumps(value).decode()
+    return shown if len(shown) <= 40 else f"{type(value).__name__} {shown[:40]}..."
