@@ -18,6 +18,9 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Whole: TypeAlias = npt.NDArray[np.int64]
 
+# Names what this program draws; a change of the drawing changes it, so that caches are redrawn.
+STYLE = "1"
+
 SIDE = 28
 BOX_SIDE = 20  # MNIST's digits fill a box of 20 x 20 ...
 CENTRE_PIXEL = 14  # ... and have their centre of mass on this row and column
