@@ -57,7 +57,7 @@ export function throttle(call, intervalMs, clock = { now: () => performance.now(
       return;
     }
     scheduled = true;
-    // A bare reference: browsers refuse setTimeout called as a method of anything but window.
+    // A bare reference: browsers refuse setTimeout called as a method of another object.
     const { later } = clock;
     later(fire, wait);
   };

@@ -4,7 +4,10 @@ export const MAX_POINTS = 4000; // kept after thinning
 const THIN_ABOVE = 2 * MAX_POINTS; // so that thinning, which walks everything, is rare
 const EXTREMES_PER_BUCKET = 4; // lowest and highest loss and accuracy
 const MAX_TESTS = 1000;
+const DRAWN_TESTS = 60;
 const SMOOTHING_ITERATIONS = 20;
+const DRAWN_WINDOWS = 120; // the width of a drawn curve, in windows of its smoothing
+const NEW_STARTS = ["reset", "restore", "upload"]; // origins of weights that end one run and begin another
 const COLUMNS = ["iteration", "loss", "acc", "smooth_loss", "smooth_acc"];
 
 /**
@@ -86,15 +89,49 @@ function noteTest(curve, { iteration, test_acc }) {
   curve.revision += 1;
 }
 
-/** The test accuracies as a column beside `iteration`: null where there is none. */
+/** The test accuracies as a column beside `iteration`, null where there is none; few enough to tell apart. */
 export function testColumn(curve) {
   const column = new Array(curve.iteration.length).fill(null);
+  const every = Math.ceil(curve.tests.length / DRAWN_TESTS);
+  const drawn = curve.tests.filter((_, nth) => (curve.tests.length - 1 - nth) % every === 0);
   let index = 0;
-  for (const { iteration, test_acc } of curve.tests) {
+  for (const { iteration, test_acc } of drawn) {
     while (index + 1 < column.length && curve.iteration[index + 1] <= iteration) index += 1;
     if (column.length > 0) column[index] = test_acc;
   }
   return column;
+}
+
+/**
+ * Test accuracies that the weights' history remembers, for a page that came late: what was kept since
+ * the run last started from elsewhere. `versions` newest first, as the server lists them.
+ */
+export function recallTests(curve, versions) {
+  const start = versions.findIndex(({ origin }) => NEW_STARTS.includes(origin));
+  const sameRun = start === -1 ? versions : versions.slice(0, start);
+  const first = curve.tests[0]?.iteration ?? Infinity;
+  const earlier = sameRun
+    .filter(({ iteration, test_acc }) => Number.isFinite(test_acc) && iteration < first && iteration <= lastIteration(curve))
+    .map(({ iteration, test_acc }) => ({ iteration, test_acc }))
+    .sort((a, b) => a.iteration - b.iteration);
+  if (earlier.length === 0) return;
+  curve.tests = [...earlier, ...curve.tests];
+  curve.revision += 1;
+}
+
+/** A column smoothed further, as much as suits a drawing of the whole curve. */
+export function smoothedForDrawing(curve, name) {
+  const span = lastIteration(curve) - (curve.iteration[0] ?? 0);
+  const window = Math.max(1, span / DRAWN_WINDOWS);
+  let mean = null;
+  return curve[name].map((value, index) => {
+    if (value === null) return null;
+    const steps = index === 0 ? 0 : curve.iteration[index] - curve.iteration[index - 1];
+    // The start of a run changes fast: smoothing it by the width of the whole would hide that.
+    const memory = Math.exp(-steps / Math.max(1, Math.min(window, curve.iteration[index] / 4)));
+    mean = mean === null ? value : memory * mean + (1 - memory) * value;
+    return mean;
+  });
 }
 
 /** Keep at most MAX_POINTS: of each stretch of iterations its extremes, so that no spike is lost. */

@@ -1,7 +1,7 @@
 // The whole state of the page and how each event changes it. No DOM here.
 
 import { blankSheet, isBlank } from "./brush.js";
-import { createCurve, followSignal } from "./curve.js";
+import { createCurve, followSignal, recallTests } from "./curve.js";
 
 /** What the page may set, and the signal that asks for it. The keys are ResponseSignal's. */
 export const SETTINGS = Object.freeze({
@@ -51,6 +51,13 @@ const handlers = {
     ...state,
     drawing: { pixels, label, blank: isBlank(pixels), revision: state.drawing.revision + 1 },
   }),
+  versions: (state, { versions, live }) => {
+    recallTests(state.curve, versions);
+    const { selected } = state.weights;
+    const known = versions.some(({ version }) => version === selected);
+    const weights = { ...state.weights, versions, live, selected: known ? selected : (versions[0]?.version ?? null) };
+    return { ...state, weights };
+  },
   /** Changes without a rule of their own: some fields of one slice. */
   set: (state, { slice, ...fields }) => ({ ...state, [slice]: { ...state[slice], ...fields } }),
 };

@@ -2,7 +2,7 @@
 
 import { createChart } from "../charts.js";
 import { throttle } from "../core/coalesce.js";
-import { testColumn } from "../core/curve.js";
+import { smoothedForDrawing, testColumn } from "../core/curve.js";
 import * as format from "../core/format.js";
 import { part, setText } from "../dom.js";
 
@@ -25,8 +25,8 @@ export function createCurvesPanel(store) {
 
   const redraw = throttle(() => {
     const { curve } = store.state;
-    lossChart.draw([curve.iteration, curve.loss, curve.smooth_loss]);
-    accChart.draw([curve.iteration, curve.acc, curve.smooth_acc, testColumn(curve)]);
+    lossChart.draw([curve.iteration, curve.loss, smoothedForDrawing(curve, "smooth_loss")]);
+    accChart.draw([curve.iteration, curve.acc, smoothedForDrawing(curve, "smooth_acc"), testColumn(curve)]);
   }, REDRAW_MS);
   let drawn = -1;
 

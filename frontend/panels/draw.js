@@ -26,7 +26,7 @@ export function createDrawPanel(store) {
     grid.show(drawing.pixels);
     invitation.hidden = !drawing.blank;
     loadButton.disabled = busy;
-    setText(showButton, numbers.shown ? "Hide the data" : "Show the data");
+    setText(showButton, numbers.shown ? "Hide data" : "Show data");
     showButton.setAttribute("aria-expanded", String(numbers.shown));
     setNote(label, drawing.label === null ? null : `A test image; its label says ${drawing.label}.`);
     setNote(error, problem);

@@ -96,9 +96,7 @@ async function act(set, refresh, words, action) {
 async function loadVersions(store, set) {
   try {
     const { versions, live } = await api.versions();
-    const { selected } = store.state.weights;
-    const known = versions.some(({ version }) => version === selected);
-    set({ versions, live, selected: known ? selected : (versions[0]?.version ?? null) });
+    store.dispatch({ type: "versions", versions, live });
   } catch (problem) {
     set({ error: problem.message });
   }
