@@ -81,6 +81,9 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=64, description="Threads of matrix products; changes the last bits")
     ] = 1
 
+    state_dir: Annotated[
+        Path, Field(description="Folder in which `make run` keeps its Redis and its lock")
+    ] = Path(".inkling")
     weights_dir: Annotated[Path, Field(description="Folder of the history of weights (SQLite)")] = (
         Path(".inkling/weights")
     )
@@ -131,7 +134,7 @@ def unknown_names() -> list[str]:
 
 
 # Read by docker-compose.yml and the Makefile, not by a service.
-OUTSIDE = frozenset({"INKLING_BIND", "INKLING_STATE_DIR"})
+OUTSIDE = frozenset({"INKLING_BIND"})
 
 
 def settings_or_exit() -> Settings:

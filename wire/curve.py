@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Self
 
@@ -80,6 +81,11 @@ class Curve:
         """Return at most `limit` points, spikes kept."""
         return _history_of(thin(self._points[: self._count], limit))
 
+    def since(self, iteration: int) -> History:
+        """Return all points after `iteration`."""
+        kept = self._points[: self._count]
+        return _history_of(kept[np.searchsorted(kept["iteration"], iteration, side="right") :])
+
     def encode(self) -> bytes:
         """Return the points as bytes: header, then 16 bytes for each."""
         return _HEADER.pack(_MAGIC, self._count) + self._points[: self._count].tobytes()
@@ -98,16 +104,23 @@ class Curve:
         return cls(points)
 
 
-def merge(histories: Iterable[History]) -> History:
-    """Return the points of several frames that follow each other as one."""
+def merge(frames: Iterable[tuple[History, int]]) -> tuple[History, int]:
+    """Return several frames' (history, history_from) as those of one frame.
+
+    As in every frame, a history replaces what is after its history_from: where the run went back,
+    the points that this took back are left out.
+    """
     iteration: list[int] = []
     loss: list[float | None] = []
     acc: list[float] = []
-    for history in histories:
-        iteration += history.iteration
-        loss += history.loss
-        acc += history.acc
-    return History(iteration, loss, acc)
+    start: int | None = None
+    for history, after in frames:
+        start = after if start is None else min(start, after)
+        kept = bisect_right(iteration, after)
+        iteration[kept:] = history.iteration
+        loss[kept:] = history.loss
+        acc[kept:] = history.acc
+    return History(iteration, loss, acc), start or 0
 
 
 def _points_of(history: History) -> NDArray[np.void]:

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Final
 
-import msgspec
 import redis
 
 from wire.codec import MalformedError, decode, decode_snapshot, encode, encode_snapshot
@@ -150,9 +149,9 @@ class LiveWeights:
         return None if data is None else decode_snapshot(data)
 
     @reaches_redis
-    def publish_evaluation(self, evaluation: Evaluation, *, live: bool) -> None:
+    def publish_evaluation(self, evaluation: Evaluation) -> None:
         """Tell a measured test accuracy; if of live weights, keep it as the latest."""
-        if live:
+        if evaluation.live:
             self._client.set(self._keys.evaluation, encode(evaluation))
         self._client.publish(self._keys.evaluations, encode(evaluation))
 
@@ -168,4 +167,7 @@ class LiveWeights:
             if news is None:
                 yield None
             elif isinstance(news, bytes) and news:
-                yield msgspec.json.decode(news, type=Evaluation)
+                try:
+                    yield decode(Evaluation, news)
+                except MalformedError:
+                    continue

@@ -127,10 +127,11 @@ class Frame(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
-    """The test accuracy (0 to 1) of the weights of one version."""
+    """The test accuracy (0 to 1) of the weights of one version, live ones or others."""
 
     version: Count
     test_acc: Annotated[float, Meta(ge=0, le=1)]
+    live: bool
 
 
 class WeightsInfo(Struct, frozen=True, forbid_unknown_fields=True):

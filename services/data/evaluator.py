@@ -86,5 +86,5 @@ class Evaluator:
 
     def _publish(self, snapshot: Snapshot, *, live: bool) -> None:
         test_acc = test_accuracy(snapshot.weights, self._test)
-        self._bus.live.publish_evaluation(Evaluation(snapshot.info.version, test_acc), live=live)
+        self._bus.live.publish_evaluation(Evaluation(snapshot.info.version, test_acc, live))
         log.debug("evaluated", version=snapshot.info.version, test_acc=round(test_acc, 4))

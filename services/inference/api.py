@@ -23,6 +23,7 @@ from wire.bus import Bus
 
 MAX_BODY_BYTES = 32 * 2**20  # 1024 images, each number with 17 digits
 SMALL_BYTES = 64 * 2**10  # up to here an answer is worked out faster than it is handed to a thread
+JSON_TYPES = ("application/json", "application/x-www-form-urlencoded")  # the latter: plain curl -d
 
 IMAGES = Counter("inkling_inference_images", "Images classified")
 SECONDS = Histogram(
@@ -157,7 +158,7 @@ def read_images(body: bytes, kind: str, scaled: bool | None) -> tuple[Floats, bo
                 f"{IMAGE_SIDE} x {IMAGE_SIDE}",
             )
         return picture.reshape(1, INPUTS), False
-    if kind != "application/json":
+    if kind not in JSON_TYPES:
         allowed = ", ".join(["application/json", *PICTURE_TYPES])
         raise Problem(415, f"the content type {kind!r} is not among {allowed}")
     images, many = read_json(body)

@@ -86,16 +86,17 @@ def read_picture(body: bytes, content_type: str) -> Floats:
                     f"the {kind} has {picture.width} x {picture.height} pixels; allowed are "
                     f"{MAX_PICTURE_PIXELS:,} in all",
                 )
-            picture = picture.convert("RGBA")
+            colours = picture.convert("RGBA")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, EOFError) as error:
         raise Problem(422, f"the body is no {kind} that can be read: {error}") from error
-    paper = Image.new("RGBA", picture.size, "white")  # under what is transparent
-    grey = Image.alpha_composite(paper, picture).convert("L")
+    paper = Image.new("RGBA", colours.size, "white")  # under what is transparent
+    grey = Image.alpha_composite(paper, colours).convert("L")
     ink = np.asarray(grey, np.float32) / 255
     rim = np.concatenate((ink[0], ink[-1], ink[:, 0], ink[:, -1]))
     if rim.mean() > PAPER_IS_BRIGHT:
         ink, rim = 1 - ink, 1 - rim
-    return np.clip(ink - np.median(rim), 0, 1)  # paper is 0 even where it is grey
+    brightness: Floats = np.clip(ink - np.median(rim), 0, 1)  # grey paper is 0, too
+    return brightness
 
 
 def _kind(value: Any) -> str:

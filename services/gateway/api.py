@@ -1,0 +1,152 @@
+"""The gateway's routes: /ws, GET /status, POST /control."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+import structlog
+from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
+from prometheus_client import Counter
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from ops.health import health_routes
+from ops.problems import Problem, describe, install_problems, read_body
+from ops.settings import Settings
+from services.gateway.control import Control, name_of, read_signal
+from services.gateway.fanout import Fanout, Viewer
+from services.gateway.run import Run
+from services.gateway.weights import WeightsStream
+from wire.bus import Bus
+from wire.calls import NoAnswerError, NoReplyError
+from wire.codec import encode
+from wire.connection import RedisAwayError
+from wire.controls import CONTROL_SIGNAL, MAX_SET_WEIGHTS_BYTES, GetStatus, Subscribe
+from wire.messages import ResponseSignal
+
+SIGNALS = Counter("inkling_gateway_signals", "Control signals, by what came of them", ["outcome"])
+SHUTTING_DOWN = 1012  # the WebSocket's close code "service restart": come again
+log = structlog.get_logger()
+
+_, _SCHEMAS = msgspec.json.schema_components([ResponseSignal])
+_CONTROL_BODY = {
+    "required": True,
+    "content": {"application/json": {"schema": CONTROL_SIGNAL.json_schema()}},
+}
+_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The ResponseSignal, its history empty",
+        "content": {"application/json": {"schema": _SCHEMAS["ResponseSignal"]}},
+    }
+}
+
+
+class Gateway:
+    """What one gateway process keeps: the run, its viewers, and the way to control it."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.run = Run(bus)
+        self.control = Control(bus, self.run)
+        self.fanout = Fanout(self.run, WeightsStream(bus))
+
+    async def converse(self, socket: WebSocket) -> None:
+        """Serve one viewer until either side ends the connection."""
+        await socket.accept()
+        viewer = Viewer(socket)
+        tasks = [
+            asyncio.create_task(self.fanout.serve(viewer)),
+            asyncio.create_task(self._listen(viewer)),
+        ]
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        for task in done:
+            error = task.exception()
+            if error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
+                log.error("a viewer was lost", error=repr(error))
+        with suppress(RuntimeError):
+            await socket.close(SHUTTING_DOWN)
+
+    async def _listen(self, viewer: Viewer) -> None:
+        """Obey what the viewer sends; a signal that cannot be obeyed gets an Error."""
+        while True:
+            message = await viewer.socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            data: str | bytes = message.get("text") or message.get("bytes") or b""
+            answer = await self._answer(viewer, data)
+            if answer is not None:
+                async with viewer.sending:
+                    await viewer.socket.send_text(answer.decode())
+
+    async def _answer(self, viewer: Viewer, data: str | bytes) -> bytes | None:
+        try:
+            signal = await run_in_threadpool(read_signal, data)
+            if isinstance(signal, Subscribe):
+                wanted = signal.weights if signal.weights_hz else "none"
+                precision = None if wanted == "none" else wanted
+                self.fanout.subscribe(viewer, precision, signal.weights_hz)
+                return None
+            status = await run_in_threadpool(self.control.obey, signal)
+        except ValidationError as error:
+            return self._refuse(data, describe(error.errors()))
+        except Problem as problem:
+            return self._refuse(data, problem.detail)
+        except RedisAwayError:
+            return self._refuse(data, "Redis is away; nothing was changed. Try again soon.")
+        except (NoAnswerError, NoReplyError) as error:
+            return self._refuse(data, str(error))
+        SIGNALS.labels("obeyed").inc()
+        return encode(status) if isinstance(signal, GetStatus) else None
+
+    def _refuse(self, data: str | bytes, detail: str) -> bytes:
+        SIGNALS.labels("refused").inc()
+        return msgspec.json.encode({"type": "Error", "signal": name_of(data), "detail": detail})
+
+
+def create_app(bus: Bus, settings: Settings) -> FastAPI:
+    """Return the gateway as an ASGI application."""
+    gateway = Gateway(bus)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        gateway.fanout.start(asyncio.get_running_loop())
+        gateway.run.start()
+        yield
+        await run_in_threadpool(gateway.run.stop)
+
+    app = FastAPI(title="Inkling gateway", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.reasons = gateway.run.reasons
+    install_problems(app)
+    app.router.routes.extend(health_routes(gateway.run.reasons))
+
+    @app.websocket("/ws")
+    async def ws(socket: WebSocket) -> None:
+        await gateway.converse(socket)
+
+    @app.get("/status", summary="The state of the run", responses=_ANSWER)
+    def status() -> Response:
+        """Return the current ResponseSignal without weights and history."""
+        return _signal_response(gateway.control.obey(GetStatus(type="GetStatus")))
+
+    @app.post(
+        "/control",
+        summary="Send a control signal",
+        responses=_ANSWER,
+        openapi_extra={"requestBody": _CONTROL_BODY},
+    )
+    async def control(request: Request) -> Response:
+        """Obey a control signal; return the ResponseSignal after it took effect."""
+        signal = read_signal(await read_body(request, MAX_SET_WEIGHTS_BYTES))
+        return _signal_response(await run_in_threadpool(gateway.control.obey, signal))
+
+    return app
+
+
+def _signal_response(signal: ResponseSignal) -> Response:
+    return Response(encode(signal), media_type="application/json")

@@ -1,0 +1,113 @@
+"""Control signals: checked, put where the trainer finds them, and waited for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from ops.problems import Problem
+from services.gateway.run import Run
+from wire.bus import Bus
+from wire.calls import Reply, Restore, Upload
+from wire.controls import (
+    CONTROL_SIGNAL,
+    MAX_SIGNAL_BYTES,
+    ControlSignal,
+    GetStatus,
+    SetBatchSize,
+    SetCacheSize,
+    SetLearningRate,
+    SetWeights,
+    Start,
+    Stop,
+    Subscribe,
+)
+from wire.messages import ResponseSignal
+from wire.wanted import Changes
+
+EFFECT_S = 5.0  # a trainer obeys within milliseconds; after this there is none
+
+
+def read_signal(data: bytes | str) -> ControlSignal:
+    """Return the control signal in `data`.
+
+    Raises pydantic.ValidationError for what is none, Problem for one that is too large.
+    """
+    signal = CONTROL_SIGNAL.validate_json(data)
+    if len(data) > MAX_SIGNAL_BYTES and not isinstance(signal, SetWeights):
+        raise Problem(413, f"the signal is over the limit of {MAX_SIGNAL_BYTES:,} bytes")
+    return signal
+
+
+def name_of(data: bytes | str) -> str | None:
+    """Return the type that a signal gives itself, however wrong the rest of it is."""
+    try:
+        fields: Any = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    name = fields.get("type") if isinstance(fields, dict) else None
+    return name[:40] if isinstance(name, str) else None
+
+
+def changes_of(signal: ControlSignal) -> Changes:
+    """Return the settings that a signal changes; none for one that changes no settings."""
+    match signal:
+        case Start(iterations=iterations):
+            return {"training": 1, "iterations": iterations}
+        case Stop():
+            return {"training": 0}
+        case SetBatchSize(value=value):
+            return {"batch_size": value}
+        case SetLearningRate(value=value):
+            return {"learning_rate": value}
+        case SetCacheSize(value=value):
+            return {"cache_size": value}
+    return {}
+
+
+class Control:
+    """Obeys control signals for one run."""
+
+    def __init__(self, bus: Bus, run: Run) -> None:
+        self._bus = bus
+        self._run = run
+
+    def obey(self, signal: ControlSignal) -> ResponseSignal:
+        """Do what `signal` says; return the state of the run after it took effect.
+
+        Blocks until then. Raises Problem if it cannot be obeyed, RedisAwayError, NoAnswerError or
+        NoReplyError.
+        """
+        changes = changes_of(signal)
+        if changes:
+            revision = self._bus.wanted.change(changes)
+            self._wait_for(lambda: self._run.revision >= revision)
+        elif isinstance(signal, SetWeights):
+            version = self._set_weights(signal).version
+            if self._bus.training.is_led():
+                self._wait_for(lambda: self._run.generation >= version)
+        elif isinstance(signal, Subscribe):
+            raise Problem(422, "type = 'Subscribe' is not allowed here: only over the WebSocket")
+        elif isinstance(signal, GetStatus):
+            self._bus.ping()
+        return self._run.status()
+
+    def _set_weights(self, signal: SetWeights) -> Reply:
+        request = (
+            Restore(signal.version)
+            if signal.version is not None
+            else Upload(orjson.dumps(signal.weights))
+        )
+        reply = self._bus.calls.call("weights", request)
+        if reply.status >= 400:
+            raise Problem(reply.status, reply.detail)
+        return reply
+
+    def _wait_for(self, effect: Any) -> None:
+        if not self._run.wait_until(effect, EFFECT_S):
+            raise Problem(
+                503,
+                "No trainer is running. The change is kept, and takes effect when one starts.",
+                {"Retry-After": "2"},
+            )

@@ -1,0 +1,1 @@
+"""All of Inkling on one machine and one port, without Docker: what `make run` starts."""

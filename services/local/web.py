@@ -1,0 +1,129 @@
+"""The edge and the four HTTP services in one process: what Caddy and their containers are else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ops.blas import limit_blas
+from ops.health import health_routes, server_for
+from ops.logs import start_logs
+from ops.problems import problem_response
+from ops.settings import Settings, settings_or_exit
+from services.data.api import create_app as create_data
+from services.gateway.api import create_app as create_gateway
+from services.inference.api import create_app as create_inference
+from services.local.docs import docs_page
+from services.weights.api import create_app as create_weights
+from wire.bus import Bus
+from wire.connection import RedisAwayError
+
+FRONTEND = Path(__file__).parents[2] / "frontend"
+NOT_SERVED = ("package.json", "package-lock.json", "Caddyfile")
+
+
+class Page(StaticFiles):
+    """The page's files; browsers ask each time whether they changed."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return the file at `path`, or a problem."""
+        missing = problem_response(404, f"there is no /{path}: /docs lists what there is")
+        if path.rpartition("/")[2] in NOT_SERVED or path.startswith("."):
+            return missing
+        if scope["method"] not in ("GET", "HEAD"):
+            detail = f"{scope['method']} is not allowed for {scope['path']}: see /docs"
+            return problem_response(405, detail, {"Allow": "GET, HEAD"})
+        try:
+            response = await super().get_response("index.html" if path == "." else path, scope)
+        except Exception as error:
+            if getattr(error, "status_code", 500) != 404:
+                raise
+            return missing
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def create_web(bus: Bus, settings: Settings) -> Starlette:
+    """Return everything on one port as an ASGI application."""
+    apps: dict[str, FastAPI] = {
+        "inference": create_inference(bus, settings),
+        "weights": create_weights(bus, settings),
+        "data": create_data(bus, settings),
+        "gateway": create_gateway(bus, settings),
+    }
+    by_segment: dict[str, ASGIApp] = {
+        "infer": apps["inference"],
+        "weights": apps["weights"],
+        "data": apps["data"],
+        "datablock": apps["data"],
+        "ws": apps["gateway"],
+        "status": apps["gateway"],
+        "control": apps["gateway"],
+    }
+    docs = docs_page(apps)
+
+    def reasons() -> list[str]:
+        missing = [f"{name}: {why}" for name, app in apps.items() for why in app.state.reasons()]
+        try:
+            if not bus.training.is_led():
+                missing.append("trainer: none is running yet")
+        except RedisAwayError as error:
+            missing.append(f"trainer: {error}")
+        return missing
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for app in apps.values():
+                await stack.enter_async_context(app.router.lifespan_context(app))
+            yield
+
+    async def show_docs(_: Request) -> Response:
+        return HTMLResponse(docs)
+
+    page = Page(directory=FRONTEND, html=True)
+    web = Starlette(
+        routes=[
+            *health_routes(reasons),
+            Route("/docs", show_docs),
+            Mount("/", app=_by_first_segment(by_segment, page)),
+        ],
+        lifespan=lifespan,
+    )
+    web.state.data = apps["data"].state.service
+    return web
+
+
+def _by_first_segment(apps: dict[str, ASGIApp], default: ASGIApp) -> ASGIApp:
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        app = apps.get(scope["path"].split("/")[1], default)
+        await app(scope, receive, send)
+
+    return route
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; exit with status 2 if the data set cannot be had."""
+    settings = settings_or_exit()
+    start_logs(settings, "web")
+    limit_blas(settings)
+    bus = Bus(settings.redis_url)
+    web = create_web(bus, settings)
+    server_for(web, settings).run()
+    bus.close()
+    if web.state.data.failure:
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
