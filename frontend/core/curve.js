@@ -16,7 +16,7 @@ const COLUMNS = ["iteration", "loss", "acc", "smooth_loss", "smooth_acc"];
  */
 export function createCurve() {
   const columns = Object.fromEntries(COLUMNS.map((name) => [name, []]));
-  return { ...columns, tests: [], revision: 0 };
+  return { ...columns, tests: [], latestTest: null, revision: 0 };
 }
 
 export function lastIteration(curve) {
@@ -81,9 +81,13 @@ function forgetTestsAfter(curve, iteration) {
   curve.revision += 1;
 }
 
-/** A new test accuracy belongs to the newest iteration; the same value again is not a new measurement. */
+/**
+ * A new test accuracy belongs to the newest iteration; the same value again is not a new measurement,
+ * and just after a reset it is still that of the weights before.
+ */
 function noteTest(curve, { iteration, test_acc }) {
-  if (curve.tests.at(-1)?.test_acc === test_acc) return;
+  if (curve.latestTest === test_acc) return;
+  curve.latestTest = test_acc;
   curve.tests.push({ iteration, test_acc });
   if (curve.tests.length > MAX_TESTS) curve.tests = curve.tests.filter((_, index) => index % 2 === 1);
   curve.revision += 1;

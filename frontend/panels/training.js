@@ -97,7 +97,7 @@ function createSetting(store, send, key) {
 
   return function render({ signal, settings }) {
     const { pending, error } = settings[key];
-    const shown = String(pending ?? signal?.[key] ?? "");
+    const shown = String((pending ?? signal?.[key]) || ""); // 0: the gateway does not know yet
     if (!(edited && document.activeElement === input) && input.value !== shown) input.value = shown;
     setFlag(row, "pending", pending !== null);
     setFlag(row, "error", error !== null);

@@ -110,6 +110,16 @@ test("a test accuracy is one point when it is measured, not one in each frame", 
   assert.deepEqual([column[9], column[19], column[29]], [0.5, null, 0.7]);
 });
 
+test("the test accuracy of the weights before a reset is no point of the run after it", () => {
+  const curve = createCurve();
+  followSignal(curve, signalOf(0, 100, { test_acc: 0.97 }));
+  followSignal(curve, signalOf(0, 0, { test_acc: 0.97 }));
+  followSignal(curve, signalOf(0, 10, { test_acc: 0.97 }));
+  assert.deepEqual(curve.tests, []);
+  followSignal(curve, signalOf(10, 20, { test_acc: 0.3 }));
+  assert.deepEqual(curve.tests, [{ iteration: 20, test_acc: 0.3 }]);
+});
+
 test("a page that comes late recalls the test points of this run alone", () => {
   const curve = createCurve();
   followSignal(curve, signalOf(0, 3000));

@@ -1,0 +1,103 @@
+"""A real Chromium on the running stack, as a desktop and as a phone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser.wait import wait_for
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+}
+DEFAULTS = {"SetBatchSize": 64, "SetLearningRate": 0.1, "SetCacheSize": 16}
+
+Status = Callable[[], dict[str, Any]]
+OpenPage = Callable[..., Page]
+
+
+class Stack(Protocol):
+    """What the tests need of the running stack."""
+
+    url: str
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium; where there is none the tests are skipped, but never in CI."""
+    if not Path(CHROMIUM).exists():
+        reason = f"no Chromium at {CHROMIUM}: install the package chromium"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def api(stack: Stack) -> Iterator[httpx.Client]:
+    """The REST interface, to see what the page did to the server."""
+    with httpx.Client(base_url=stack.url, timeout=10) as client:
+        yield client
+
+
+@pytest.fixture
+def status(api: httpx.Client) -> Status:
+    """Return the server's present ResponseSignal."""
+    return lambda: dict(api.get("/status").raise_for_status().json())
+
+
+@pytest.fixture
+def at_rest(api: httpx.Client, status: Status) -> None:
+    """A run that is stopped, at its default settings, with weights to classify by."""
+    wait_for(lambda: status()["version"] > 0 and status()["trainer"] != "none", 30)
+    api.post("/control", json={"type": "Stop"}).raise_for_status()
+    for signal, value in DEFAULTS.items():
+        api.post("/control", json={"type": signal, "value": value}).raise_for_status()
+
+
+@pytest.fixture
+def open_page(browser: Browser, stack: Stack, at_rest: None) -> Iterator[OpenPage]:
+    """Open the page, connected, in a browser window of its own; no script may have failed."""
+    contexts: list[BrowserContext] = []
+    failures: list[str] = []
+
+    def open_one(kind: dict[str, Any] = DESKTOP, **options: Any) -> Page:
+        context = browser.new_context(**{**kind, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: failures.append(str(error)))
+        page.goto(stack.url)
+        page.get_by_test_id("connection").get_by_text("connected", exact=True).wait_for()
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert failures == []
+
+
+@pytest.fixture
+def page(open_page: OpenPage) -> Page:
+    """The page on a desktop."""
+    return open_page()
+
+
+@pytest.fixture
+def phone(open_page: OpenPage) -> Page:
+    """The page on a phone."""
+    return open_page(PHONE)

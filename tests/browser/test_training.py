@@ -1,0 +1,171 @@
+"""Training from the page: each control is used as a person does, its effect read at the server."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage, Status
+from tests.browser.sheet import SEVEN, draw, expect_guess
+from tests.browser.wait import wait_for
+
+SETTINGS = [
+    ("batch-size", "batch_size", "32", 32),
+    ("learning-rate", "lrate", "0.035", 0.035),
+    ("cache-size", "cache_size", "24", 24),
+]
+
+
+def number(page: Page, testid: str) -> float:
+    """Return the number that an element shows, and nothing else."""
+    return float(page.get_by_test_id(testid).text_content() or "")
+
+
+def test_start_trains_and_stop_stops(page: Page, status: Status) -> None:
+    before = status()["iteration"]
+    page.get_by_test_id("start").click()
+    wait_for(lambda: status()["training"] and status()["iteration"] > before + 20)
+    expect(page.get_by_text("training", exact=True)).to_be_visible()
+    page.get_by_test_id("stop").click()
+    wait_for(lambda: not status()["training"])
+    expect(page.get_by_test_id("iteration")).to_have_text(str(status()["iteration"]))
+
+
+def test_train_n_trains_so_many_iterations_and_stops(page: Page, status: Status) -> None:
+    target = status()["iteration"] + 40
+    page.get_by_test_id("train-n-count").fill("40")
+    page.get_by_test_id("train-n").click()
+    wait_for(lambda: status()["iteration"] == target and not status()["training"])
+    expect(page.get_by_test_id("iteration")).to_have_text(str(target))
+
+
+def test_train_n_without_a_sensible_number_says_so(page: Page, status: Status) -> None:
+    before = status()["iteration"]
+    page.get_by_test_id("train-n-count").fill("0")
+    page.get_by_test_id("train-n").click()
+    expect(page.locator("[data-part=run-error]")).to_contain_text("iterations")
+    assert (status()["training"], status()["iteration"]) == (False, before)
+
+
+@pytest.mark.parametrize(("testid", "field", "typed", "value"), SETTINGS)
+def test_a_setting_takes_effect_at_the_server(
+    page: Page, status: Status, testid: str, field: str, typed: str, value: float
+) -> None:
+    control = page.get_by_test_id(testid)
+    control.fill(typed)
+    control.press("Enter")
+    wait_for(lambda: status()[field] == pytest.approx(value))
+    expect(page.locator("[data-pending]")).to_have_count(0)
+    expect(control).to_have_value(typed)
+
+
+@pytest.mark.parametrize(
+    ("testid", "field", "typed"),
+    [
+        ("batch-size", "batch_size", "4097"),
+        ("learning-rate", "lrate", "11"),
+        ("cache-size", "cache_size", "0"),
+    ],
+)
+def test_a_setting_out_of_range_shows_the_servers_error_and_changes_nothing(
+    page: Page, status: Status, testid: str, field: str, typed: str
+) -> None:
+    before = status()[field]
+    control = page.get_by_test_id(testid)
+    control.fill(typed)
+    control.press("Enter")
+    note = page.locator(f"#{testid}-note")
+    expect(note).to_contain_text(typed)
+    expect(control).to_have_value(f"{before:g}")
+    assert status()[field] == before
+
+
+def test_a_setting_is_pending_until_the_server_confirms_it(page: Page) -> None:
+    page.evaluate("WebSocket.prototype.send = () => undefined")
+    page.get_by_test_id("batch-size").fill("96")
+    page.get_by_test_id("batch-size").press("Enter")
+    expect(page.get_by_text("Asking the server")).to_be_visible()
+    expect(page.locator("[data-pending]")).to_have_count(1)
+
+
+def test_a_field_that_is_being_edited_is_not_overwritten(page: Page, api: httpx.Client) -> None:
+    control = page.get_by_test_id("batch-size")
+    control.click()
+    control.press("End")
+    control.press("5")  # 64 becomes 645, not yet sent
+    api.post("/control", json={"type": "SetCacheSize", "value": 20}).raise_for_status()
+    api.post("/control", json={"type": "SetBatchSize", "value": 48}).raise_for_status()
+    expect(page.get_by_test_id("cache-size")).to_have_value("20")
+    expect(control).to_have_value("645")
+    control.press("Escape")
+    expect(control).to_have_value("48")
+
+
+def test_the_nine_fields_are_shown_live(page: Page, status: Status) -> None:
+    page.get_by_test_id("train-n-count").fill("30")
+    page.get_by_test_id("train-n").click()
+    target = status()["iteration"]
+    wait_for(lambda: not status()["training"] and status()["iteration"] >= target)
+    now = status()
+    expect(page.get_by_test_id("iteration")).to_have_text(str(now["iteration"]))
+    expect(page.get_by_test_id("version")).to_have_text(str(now["version"]))
+    assert number(page, "loss") == pytest.approx(now["loss"], abs=1e-4)
+    assert number(page, "acc") == pytest.approx(now["acc"], abs=1e-4)
+    full = str(now["cache_size"])
+    expect(page.get_by_test_id("data-len")).to_have_text(full)
+    expect(page.get_by_test_id("data-futures-len")).to_have_text("0")
+    expect(page.get_by_test_id("batch-size")).to_have_value(str(now["batch_size"]))
+    expect(page.get_by_test_id("data-workers")).to_have_text(str(now["data_workers"]))
+    expect(page.get_by_test_id("dataset")).to_have_text(now["dataset"])
+    expect(page.get_by_text(now["dataset_reason"])).to_be_visible()
+
+
+def test_the_test_accuracy_appears_after_training(page: Page, status: Status) -> None:
+    page.get_by_test_id("train-n-count").fill("200")
+    page.get_by_test_id("train-n").click()
+    wait_for(lambda: status()["test_acc"] is not None, 30)
+    page.wait_for_function(
+        "() => Number(document.querySelector('[data-testid=test-acc]').textContent) > 0"
+    )
+    expect(page.get_by_text("of test digits rightly")).to_be_visible()
+
+
+def test_the_guess_is_asked_again_when_the_weights_change(page: Page) -> None:
+    draw(page, SEVEN)
+    expect_guess(page)
+    with page.expect_response("**/infer*"):
+        page.get_by_test_id("start").click()
+    page.get_by_test_id("stop").click()
+
+
+def test_a_page_opened_late_shows_the_whole_curve(
+    page: Page, open_page: OpenPage, status: Status
+) -> None:
+    page.get_by_test_id("train-n-count").fill("100")
+    page.get_by_test_id("train-n").click()
+    target = status()["iteration"] + 1
+    wait_for(lambda: not status()["training"] and status()["iteration"] >= target)
+    late = open_page()
+    first = late.evaluate(
+        """() => new Promise((done) => {
+             const socket = new WebSocket(`ws://${location.host}/ws`);
+             socket.onmessage = ({data}) => { done(JSON.parse(data).history); socket.close(); };
+           })"""
+    )
+    assert first["iteration"][0] <= 2
+    expect(late.get_by_test_id("iteration")).to_have_text(str(status()["iteration"]))
+    axis = late.locator("[data-part=loss-chart] canvas")
+    expect(axis).to_be_visible()
+
+
+def test_two_pages_follow_each_other(page: Page, open_page: OpenPage) -> None:
+    other = open_page()
+    page.get_by_test_id("batch-size").fill("80")
+    page.get_by_test_id("batch-size").press("Enter")
+    expect(other.get_by_test_id("batch-size")).to_have_value("80")
+    other.get_by_test_id("train-n-count").fill("10")
+    other.get_by_test_id("train-n").click()
+    shown = other.get_by_test_id("iteration")
+    expect(other.get_by_text("paused", exact=True)).to_be_visible()
+    expect(page.get_by_test_id("iteration")).to_have_text(shown.text_content() or "")
