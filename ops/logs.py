@@ -17,7 +17,7 @@ def start_logs(settings: Settings, service: str) -> None:
         settings.log_format == "auto" and sys.stderr.isatty()
     )
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        lambda _, __, event: {**event, "service": service},
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if as_text else "iso", utc=not as_text),
         structlog.processors.format_exc_info,
@@ -48,6 +48,5 @@ def start_logs(settings: Settings, service: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service)
     for sentence in unknown_names():
         structlog.get_logger().warning(sentence)

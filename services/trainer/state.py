@@ -41,7 +41,10 @@ class State:
 
     def obey(self, settings: RunSettings) -> bool:
         """Follow new settings; return whether the batches that are on their way are of no use."""
-        recut = settings.batch_size != self.settings.batch_size
+        recut = (
+            settings.batch_size != self.settings.batch_size
+            or settings.cache_size < self.settings.cache_size
+        )
         if settings.training and settings.started != self.started:
             self.problem = None
             self.target_iteration = (
