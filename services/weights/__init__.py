@@ -1,0 +1,1 @@
+"""The weights service: the live weights over REST, and their durable history."""

@@ -1,0 +1,22 @@
+"""The weights service as a process: settings, bus, run."""
+
+from __future__ import annotations
+
+from ops.health import server_for
+from ops.logs import start_logs
+from ops.settings import settings_or_exit
+from services.weights.api import create_app
+from wire.bus import Bus
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    settings = settings_or_exit()
+    start_logs(settings, "weights")
+    bus = Bus(settings.redis_url)
+    server_for(create_app(bus, settings), settings).run()
+    bus.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""/weights: the live weights, in and out, tuned and reset."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from prometheus_client import Histogram
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from nn.normalize import normalize
+from ops.health import health_routes
+from ops.problems import Problem, install_problems, read_body
+from ops.settings import Settings
+from services.weights.adoption import Adoption
+from services.weights.evaluations import Evaluations
+from services.weights.formats import ANY_BYTES, MEDIA_TYPES, Format, encode, format_of
+from services.weights.negotiation import etag_of, has_already, negotiate
+from services.weights.recorder import Recorder
+from services.weights.replacement import Replacement
+from services.weights.samples import TuneBody
+from services.weights.store import Store
+from services.weights.versions import VersionAnswer, version_routes
+from wire.bus import Bus
+from wire.calls import Tune
+from wire.connection import RedisAwayError
+from wire.messages import Snapshot
+
+MAX_BODY_BYTES = 8 * 2**20
+MAX_TRAIN = 10_000_000
+
+SECONDS = Histogram(
+    "inkling_weights_seconds", "Time to answer", ["method", "path"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)  # fmt: skip
+
+AskedFormat = Annotated[Format | None, Query(description="The format; without it the headers tell")]
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_JSON_WEIGHTS: dict[str, Any] = {
+    "schema": {
+        "type": "object",
+        "required": ["weights"],
+        "properties": {
+            "weights": {
+                "description": "One matrix for each layer: 784 x 128 and 128 x 10 by default",
+                "type": "array",
+                "items": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+            },
+            "biases": {
+                "description": "One list for each layer, only of a network that has biases",
+                "type": "array",
+                "items": {"type": "array", "items": {"type": "number"}},
+            },
+        },
+    }
+}
+_CONTENT = {
+    media_type: _JSON_WEIGHTS if kind is Format.JSON else _BINARY
+    for kind, media_type in MEDIA_TYPES.items()
+}
+_UPLOAD = {"requestBody": {"required": True, "content": {**_CONTENT, ANY_BYTES: _BINARY}}}
+_TUNE = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": TuneBody.model_json_schema(ref_template="#/components/schemas/{model}")
+            }
+        },
+    }
+}
+
+
+class TuneAnswer(BaseModel):
+    """The loss on the samples before the step, and the version of the weights after it."""
+
+    loss: float | None
+    version: int
+
+
+def create_app(bus: Bus, settings: Settings) -> FastAPI:
+    """Return the weights service as an ASGI application."""
+    store = Store(settings.weights_dir)
+    adoption, evaluations = Adoption(bus), Evaluations(bus, store)
+    replacement = Replacement(bus, store, settings, adoption, evaluations)
+    recorder = Recorder(bus, store, replacement, adoption, evaluations, settings.checkpoint_s)
+
+    def reasons() -> list[str]:
+        return [reason for reason in (_store_trouble(store), _redis_trouble(bus)) if reason]
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        recorder.start()
+        yield
+        await run_in_threadpool(recorder.stop)
+        store.close()
+
+    app = FastAPI(title="Inkling weights", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.reasons = reasons
+    install_problems(app)
+    app.router.routes.extend(health_routes(reasons))
+    app.middleware("http")(_timed)
+    app.include_router(_live_routes(bus, replacement))
+    app.include_router(version_routes(bus, store, replacement))
+    return app
+
+
+def _live_routes(bus: Bus, replacement: Replacement) -> APIRouter:
+    """Return the routes of the live weights: long, because it declares all of them."""
+    router = APIRouter(tags=["weights"])
+
+    @router.get(
+        "/weights",
+        summary="The live weights",
+        response_class=Response,
+        responses={
+            200: {"description": "The weights; the ETag is their version", "content": _CONTENT},
+            304: {"description": "The version in If-None-Match is still the live one"},
+        },
+    )
+    def get_weights(request: Request, format: AskedFormat = None) -> Response:
+        """Return the live weights as JSON, safetensors, npz or ONNX.
+
+        `?format=` or else `Accept` picks the format; `If-None-Match` saves the transfer of
+        a version that the client has.
+        """
+        kind = format or negotiate(request.headers.get("accept"))
+        live = replacement.live()
+        if has_already(request.headers.get("if-none-match"), live.info.version):
+            return Response(status_code=304, headers=_headers(live, kind))
+        return Response(encode(live, kind), headers=_headers(live, kind))
+
+    @router.post("/weights", summary="Replace the weights", openapi_extra=_UPLOAD)
+    async def post_weights(request: Request, format: AskedFormat = None) -> VersionAnswer:
+        """Go on from these weights; trainer and inference adopt them.
+
+        `Content-Type` or `?format=` tells the format. The shapes must be those of the run's
+        network. The iteration stays.
+        """
+        body = await read_body(request, MAX_BODY_BYTES)
+        kind = format or format_of(request.headers.get("content-type"), body)
+        return VersionAnswer(version=await run_in_threadpool(replacement.upload, body, kind))
+
+    @router.patch("/weights", summary="Tune the weights", openapi_extra=_TUNE)
+    async def patch_weights(
+        request: Request,
+        normalize: Annotated[bool, Query(description="Scale and centre as MNIST does")] = False,
+    ) -> TuneAnswer:
+        """Let the trainer take one step on 1 to 1024 samples, training or not."""
+        body = await read_body(request, MAX_BODY_BYTES)
+        return await run_in_threadpool(tune, bus, body, scaled=normalize)
+
+    @router.delete("/weights", summary="Start afresh")
+    def delete_weights(
+        train: Annotated[
+            int | None, Query(ge=1, le=MAX_TRAIN, description="Train so many iterations, then stop")
+        ] = None,
+    ) -> VersionAnswer:
+        """Go back to iteration 0 and the random weights of the run's seed."""
+        return VersionAnswer(version=replacement.reset(train))
+
+    return router
+
+
+def tune(bus: Bus, body: bytes, *, scaled: bool) -> TuneAnswer:
+    """Hand the samples in `body` to the trainer; `scaled` normalises the drawings first.
+
+    Raises ValidationError, Problem, RedisAwayError, NoAnswerError or NoReplyError.
+    """
+    samples = TuneBody.model_validate_json(body)
+    images = normalize(samples.images) if scaled else samples.images
+    request = Tune(images.astype("<f4").tobytes(), samples.targets)
+    reply = bus.calls.call("trainer", request)
+    if reply.status != 200:
+        raise Problem(reply.status, reply.detail)
+    return TuneAnswer(loss=reply.loss, version=reply.version)
+
+
+def _headers(snapshot: Snapshot, kind: Format) -> dict[str, str]:
+    version = snapshot.info.version
+    headers = {
+        "Content-Type": MEDIA_TYPES[kind],
+        "ETag": etag_of(version),
+        "Vary": "Accept",
+        "Cache-Control": "no-cache",  # keep, but ask each time whether it is still the live one
+    }
+    if kind is not Format.JSON:
+        headers["Content-Disposition"] = f'attachment; filename="inkling-{version}.{kind}"'
+    return headers
+
+
+async def _timed(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    started = time.perf_counter()
+    response = await call_next(request)
+    route = request.scope.get("route")
+    if route is not None:
+        SECONDS.labels(request.method, route.path).observe(time.perf_counter() - started)
+    return response
+
+
+def _store_trouble(store: Store) -> str | None:
+    try:
+        store.check()
+    except Problem as problem:
+        return problem.detail
+    return None
+
+
+def _redis_trouble(bus: Bus) -> str | None:
+    try:
+        bus.ping()
+    except RedisAwayError as error:
+        return str(error)
+    return None
