@@ -126,7 +126,7 @@ def _download(wanted: Published, places: Places, progress: Progress) -> str:
     try:
         return download(wanted, mirrors, places.cache_dir, progress)
     except DownloadError as error:
-        raise DownloadError("; ".join([*silent, *error.args])) from error
+        raise DownloadError("; ".join([*silent, *error.args]) or "there is none") from error
 
 
 def _without(
