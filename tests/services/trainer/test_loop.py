@@ -1,0 +1,229 @@
+"""A real trainer in a thread, on a real Redis; the test is everybody else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from nn.training import descend, loss_and_gradients
+from services.data.order import epoch_order
+from services.trainer import feed as feed_module
+from services.trainer.state import fresh_weights
+from wire.bus import Bus
+from wire.calls import Tune
+from wire.messages import Frame, Snapshot, WeightsInfo
+
+BATCH = 128
+
+
+def frame_when(bus: Bus, wait_until, holds: Callable[[Frame], bool], what: str) -> Frame:
+    def look() -> Frame | None:
+        frame = bus.training.frame()
+        return frame if frame is not None and holds(frame) else None
+
+    return wait_until(look, 30, what)
+
+
+def train(bus: Bus, wait_until, iterations: int) -> Frame:
+    revision = bus.wanted.change({"training": 1, "iterations": iterations})
+    return frame_when(
+        bus,
+        wait_until,
+        lambda frame: frame.revision >= revision and not frame.signal.training,
+        f"the end of {iterations} iterations",
+    )
+
+
+def reference(small, iterations: int, seed: int = 0):
+    """Train without Redis, workers or threads: a bare loop."""
+    weights = fresh_weights(seed, 16, False)
+    done = epoch = 0
+    while True:
+        order = epoch_order(seed, epoch, 1000)
+        for start in range(0, 1000, BATCH):
+            if done == iterations:
+                return weights
+            rows = order[start : start + BATCH]
+            images = np.multiply(small.images[rows], np.float32(1 / 255), dtype=np.float32)
+            gradients = loss_and_gradients(weights, images, small.labels[rows])[2]
+            descend(weights, gradients, 0.1)
+            done += 1
+        epoch += 1
+
+
+def same(one, other) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one.arrays, other.arrays, strict=True))
+
+
+def test_training_reaches_the_weights_of_a_bare_loop_to_the_bit(
+    start_trainer, workers, bus, small, wait_until
+) -> None:
+    workers.add()
+    start_trainer()
+    frame = train(bus, wait_until, 60)
+    assert frame.signal.iteration == 60
+    assert frame.signal.trainer == "paused"
+    assert same(bus.live.latest().weights, reference(small, 60))
+
+
+def test_workers_that_race_and_lose_tickets_change_nothing(
+    start_trainer, workers, bus, small, wait_until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "LOST_AFTER_S", 0.1)
+    monkeypatch.setattr(feed_module, "WAIT_S", 0.1)
+    dropped: set[int] = set()
+
+    def loses(ticket) -> bool:
+        if ticket.number % 7 == 3 and ticket.number not in dropped:
+            dropped.add(ticket.number)
+            return True
+        return False
+
+    for _ in range(4):
+        workers.add(loses)
+    start_trainer()
+    train(bus, wait_until, 40)
+    assert dropped
+    assert same(bus.live.latest().weights, reference(small, 40))
+
+
+def test_every_iteration_is_told_once_and_in_order(start_trainer, workers, bus, wait_until) -> None:
+    workers.add()
+    start_trainer()
+    stop, subscribed = threading.Event(), threading.Event()
+    told: list[int] = []
+
+    def listen() -> None:
+        for news in bus.training.follow_frames(stop):
+            if isinstance(news, Frame):
+                told.extend(news.signal.history.iteration)
+            subscribed.set()
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    subscribed.wait(5)
+    train(bus, wait_until, 200)
+    wait_until(lambda: told and told[-1] == 200, what="the last iteration")
+    stop.set()
+    listener.join()
+    assert told == list(range(1, 201))
+    assert bus.training.curve().history().iteration == list(range(1, 201))
+
+
+def test_the_cache_fills_without_training(start_trainer, workers, bus, wait_until) -> None:
+    bus.wanted.change({"cache_size": 5})
+    start_trainer()
+    frame_when(bus, wait_until, lambda f: f.signal.data_futures_len == 5, "five tickets")
+    workers.add()
+    frame_when(bus, wait_until, lambda f: f.signal.data_len == 5, "five batches")
+    assert bus.training.frame().signal.iteration == 0
+
+
+def test_settings_are_obeyed_and_told_with_their_revision(
+    start_trainer, workers, bus, wait_until
+) -> None:
+    workers.add()
+    start_trainer()
+    changes = {"batch_size": 32, "learning_rate": 0.03, "cache_size": 3}
+    revision = bus.wanted.change(changes)
+    frame = frame_when(bus, wait_until, lambda f: f.revision >= revision, "the revision")
+    signal = frame.signal
+    assert (signal.batch_size, signal.lrate, signal.cache_size) == (32, 0.03, 3)
+
+
+def test_a_second_trainer_stands_by_and_takes_over_where_the_first_left_off(
+    start_trainer, workers, bus, small, wait_until
+) -> None:
+    workers.add()
+    first = start_trainer()
+    train(bus, wait_until, 30)
+    second = start_trainer()
+    first.stop()
+    wait_until(bus.training.is_led, what="the second trainer")
+    assert train(bus, wait_until, 30).signal.iteration == 60
+    assert same(bus.live.latest().weights, reference(small, 60))
+    second.stop()
+    assert not bus.training.is_led()
+
+
+def test_a_trainer_whose_lease_was_taken_publishes_nothing_more(
+    start_trainer, workers, bus, redis_server, wait_until
+) -> None:
+    workers.add()
+    start_trainer()
+    bus.wanted.change({"training": 1, "iterations": None})
+    frame_when(bus, wait_until, lambda f: f.signal.iteration > 10, "training")
+    redis_server.client.set("inkling:{default}:lease", 999)  # somebody else's token
+    frame = bus.training.frame()
+    version = bus.live.latest().info.version
+    redis_server.client.pexpire("inkling:{default}:lease", 1500)
+    assert bus.training.frame().signal.iteration == frame.signal.iteration
+    assert bus.live.latest().info.version == version
+    frame_when(bus, wait_until, lambda f: f.signal.iteration > frame.signal.iteration, "again")
+
+
+def test_replaced_weights_are_adopted_and_a_reset_repeats_the_run(
+    start_trainer, workers, bus, small, wait_until
+) -> None:
+    workers.add()
+    start_trainer()
+    train(bus, wait_until, 25)
+    version = bus.live.next_version()
+    reset = Snapshot(fresh_weights(0, 16, False), WeightsInfo(version, 0, "reset"))
+    assert bus.live.replace(reset, train=20)
+    frame = frame_when(
+        bus,
+        wait_until,
+        lambda f: f.generation == version and not f.signal.training,
+        "the adoption",
+    )
+    assert frame.signal.iteration == 20
+    assert same(bus.live.latest().weights, reference(small, 20))
+    assert bus.training.curve().history().iteration == list(range(1, 21))
+
+
+def test_tune_takes_one_step_without_counting_an_iteration(
+    start_trainer, workers, bus, small, wait_until
+) -> None:
+    workers.add()
+    start_trainer()
+    train(bus, wait_until, 10)
+    weights = reference(small, 10)
+    image = np.random.default_rng(1).random((1, 784), dtype=np.float32)
+    reply = bus.calls.call("trainer", Tune(image.tobytes(), [4]))
+    loss, _, gradients = loss_and_gradients(weights, image, np.array([4]))
+    descend(weights, gradients, 0.1)
+    live = bus.live.latest()
+    assert (reply.status, reply.loss) == (200, loss)
+    assert (live.info.version, live.info.origin, live.info.iteration) == (reply.version, "tune", 10)
+    assert same(live.weights, weights)
+
+
+def test_divergence_is_told_and_leaves_finite_weights(
+    start_trainer, workers, bus, wait_until
+) -> None:
+    workers.add()
+    start_trainer()
+    bus.wanted.change({"learning_rate": 10.0})
+    version = bus.live.next_version()
+    huge = fresh_weights(0, 16, False)
+    huge = huge.with_arrays(array * np.float32(1e25) for array in huge.arrays)
+    bus.live.replace(Snapshot(huge, WeightsInfo(version, 5, "upload")), train=100)
+    frame = frame_when(bus, wait_until, lambda f: f.signal.problem is not None, "the problem")
+    assert "diverged at iteration 6" in frame.signal.problem
+    assert frame.signal.iteration == 5
+    assert "learning rate 10 is too high" in frame.signal.problem
+    assert not frame.signal.training
+    assert all(np.isfinite(array).all() for array in bus.live.latest().weights.arrays)
+    revision = bus.wanted.change({"learning_rate": 0.01})
+    frame = frame_when(bus, wait_until, lambda f: f.revision >= revision, "the remedy")
+    assert frame.signal.problem is None
+
+
+def test_a_trainer_without_workers_says_that_it_waits(start_trainer, bus, wait_until) -> None:
+    start_trainer()
+    bus.wanted.change({"training": 1, "iterations": None})
+    frame_when(bus, wait_until, lambda f: f.signal.trainer == "waiting for data", "the word")
