@@ -53,5 +53,5 @@ def redis_command(server: Path, socket: Path, folder: Path) -> list[str]:
         *("--dir", str(folder)),
         *("--appendonly", "yes"),
         *("--save", ""),
-        *("--loglevel", "warning"),
+        *("--logfile", str(folder / "redis.log")),
     ]

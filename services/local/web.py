@@ -38,13 +38,13 @@ class Page(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return the file at `path`, or a problem."""
         missing = problem_response(404, f"there is no /{path}: /docs lists what there is")
-        if path.rpartition("/")[2] in NOT_SERVED or path.startswith("."):
+        if path.rpartition("/")[2] in NOT_SERVED or path.startswith((".n", "..")):
             return missing
         if scope["method"] not in ("GET", "HEAD"):
             detail = f"{scope['method']} is not allowed for {scope['path']}: see /docs"
             return problem_response(405, detail, {"Allow": "GET, HEAD"})
         try:
-            response = await super().get_response("index.html" if path == "." else path, scope)
+            response = await super().get_response(path, scope)
         except Exception as error:
             if getattr(error, "status_code", 500) != 404:
                 raise
