@@ -17,8 +17,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ops.settings import Settings
+from wire.controls import MAX_SET_WEIGHTS_BYTES
 
 Reasons = Callable[[], Sequence[str]]
+# A signal over its limit gets an Error; one over this ends the connection (close code 1009).
+MAX_MESSAGE_BYTES = 2 * MAX_SET_WEIGHTS_BYTES
 log = structlog.get_logger()
 
 
@@ -56,7 +59,7 @@ def server_for(app: ASGIApp, settings: Settings) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=4,
-            ws_max_size=8 * 2**20,
+            ws_max_size=MAX_MESSAGE_BYTES,
         )
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -41,12 +42,21 @@ def describe(errors: Sequence[Any]) -> str:
 
 def _describe_one(fault: dict[str, Any]) -> str:
     place = ".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path"))
-    message = str(fault["msg"])
-    if fault["type"] == "missing":
-        return f"{place} is missing"
-    if fault["type"] == "json_invalid":
-        return f"the body is not JSON: {fault.get('ctx', {}).get('error', message)}"
-    shown = repr(fault.get("input"))
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    context = fault.get("ctx", {})
+    match fault["type"]:
+        case "missing":
+            return f"{place} is missing"
+        case "json_invalid":
+            return f"the body is not JSON: {context.get('error', message)}"
+        case "extra_forbidden":
+            message = "there is no such field"
+        case "union_tag_not_found":
+            return f"{context['discriminator']} is missing".replace("'", "")
+        case "union_tag_invalid":
+            shown, field = reprlib.repr(context["tag"]), context["discriminator"].strip("'")
+            return f"{field} = {shown} is not allowed: it is one of {context['expected_tags']}"
+    shown = reprlib.repr(fault.get("input"))
     shown = shown if len(shown) <= MAX_SHOWN else shown[: MAX_SHOWN - 3] + "..."
     return f"{place or 'the body'} = {shown} is not allowed: {message}"
 
@@ -79,6 +89,11 @@ def _redis_away(_: Request, error: RedisAwayError) -> JSONResponse:
     return problem_response(503, detail, {"Retry-After": "2"})
 
 
+def _failed(_: Request, error: Exception) -> JSONResponse:
+    detail = "The service failed at this request; its log says why. Whatever it did may stand."
+    return problem_response(500, detail)
+
+
 def _no_answer(_: Request, error: NoAnswerError) -> JSONResponse:
     detail = f"{error}: is one running? Nothing was changed."
     return problem_response(503, detail, {"Retry-After": "2"})
@@ -95,6 +110,7 @@ _ANSWERS: dict[type[Exception], Callable[[Request, Any], JSONResponse]] = {
     NoReplyError: lambda _, error: problem_response(
         504, f"{error}; look at /status before you try again."
     ),
+    Exception: _failed,  # our own mistakes; the server logs them
 }
 
 

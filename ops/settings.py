@@ -8,13 +8,22 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from wire.connection import checked_url
 from wire.messages import MAX_BATCH_SIZE, MAX_CACHE_SIZE, MAX_LEARNING_RATE, RunSettings
 
 PREFIX = "INKLING_"
 DataSetChoice = Literal["auto", "mnist", "fashion-mnist", "synthetic"]
+MirrorUrl = Annotated[str, Field(pattern=r"^https?://.+")]
+
+
+def _comma_separated(text: object) -> object:
+    """Return the items of a comma separated list, blanks around them left out."""
+    if not isinstance(text, str):
+        return text
+    return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
 class Settings(BaseSettings):
@@ -25,7 +34,7 @@ class Settings(BaseSettings):
     )
 
     redis_url: Annotated[
-        str, Field(pattern=r"^(redis|rediss|unix)://.+", description="Where Redis is")
+        str, AfterValidator(checked_url), Field(description="Where Redis is: a URL")
     ] = "redis://127.0.0.1:6379/0"
     host: Annotated[str, Field(description="Address on which a service listens")] = "127.0.0.1"
     port: Annotated[
@@ -51,8 +60,9 @@ class Settings(BaseSettings):
         Path, Field(description="Folder for unpacked, downloaded and drawn data sets")
     ] = Path(".inkling/datasets")
     mirrors: Annotated[
-        tuple[str, ...],
+        tuple[MirrorUrl, ...],
         NoDecode,
+        BeforeValidator(_comma_separated),
         Field(description="URLs of folders to download from, comma separated, before the public"),
     ] = ()
     data_latency_ms: Annotated[
@@ -116,9 +126,23 @@ def read_settings() -> Settings:
     except ValidationError as error:
         lines = []
         for fault in error.errors():
-            name = PREFIX + str(fault["loc"][0]).upper()
-            lines.append(f"{name}={os.environ.get(name, '')!r} is not allowed: {fault['msg']}")
+            field = str(fault["loc"][0])
+            name = PREFIX + field.upper()
+            allowed = _allowed_range(field) or fault["msg"].removeprefix("Value error, ")
+            lines.append(f"{name}={os.environ.get(name, '')!r} is not allowed: {allowed}")
         raise SettingsError("\n".join(lines)) from error
+
+
+def _allowed_range(field: str) -> str:
+    """Return in words what a setting that is a number may be; nothing for another."""
+    schema = Settings.model_json_schema()["properties"][field]
+    if "maximum" not in schema and "exclusiveMaximum" not in schema:
+        return ""
+    kind = "a whole number" if schema["type"] == "integer" else "a number"
+    least = f"over {schema['exclusiveMinimum']:g}," if "exclusiveMinimum" in schema else (
+        f"from {schema['minimum']}")  # fmt: skip
+    most = schema["maximum"] if "maximum" in schema else schema["exclusiveMaximum"] - 1
+    return f"it must be {kind} {least} up to {most}"
 
 
 def unknown_names() -> list[str]:

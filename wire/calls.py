@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 import redis
@@ -15,8 +15,10 @@ from wire.keys import Keys
 from wire.wanted import push_wake
 
 T = TypeVar("T")
+Service = Literal["trainer", "weights"]  # those that take calls
 REPLY_TTL_S = 60
 CALL_DEADLINE_S = 8.0
+MIN_BLOCK_S = 0.01  # Redis before 7.0 takes less than a millisecond for "as long as it takes"
 
 
 class Tune(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
@@ -74,12 +76,12 @@ class Calls:
 
     @reaches_redis
     def call(
-        self, service: str, request: Tune | Restore | Upload, deadline_s: float = CALL_DEADLINE_S
+        self, service: Service, request: Tune | Restore | Upload, deadline_s: float = CALL_DEADLINE_S
     ) -> Reply:
         """Hand `request` to one process of `service` and return its reply.
 
         Raises NoAnswerError when no process took it within half of `deadline_s`, NoReplyError
-        when one did, but sent no reply within the whole of it.
+        when one did, but sent no reply within the whole of it, MalformedError for what is none.
         """
         name = uuid.uuid4().hex
         data = msgspec.msgpack.encode(Call(name, request))
@@ -93,19 +95,21 @@ class Calls:
         reply = reply or self._reply(name, deadline_s / 2)
         if reply is None:
             raise NoReplyError(f"the {service} took the call, but did not answer in time")
-        return msgspec.msgpack.decode(reply, type=Reply)
+        answer: Reply = _decoded(Reply, reply)
+        return answer
 
     def _reply(self, name: str, within_s: float) -> bytes | None:
         deadline = time.monotonic() + within_s
         while (left := deadline - time.monotonic()) > 0:
-            popped = self._client.blpop([self._keys.reply(name)], min(left, MAX_BLOCK_S))
+            block_s = min(max(left, MIN_BLOCK_S), MAX_BLOCK_S)
+            popped = self._client.blpop([self._keys.reply(name)], block_s)
             if popped:
                 return bytes(popped[1])
         return None
 
     @reaches_redis
     def take(
-        self, service: str, kind: type[T], timeout_s: float | None = None
+        self, service: Service, kind: type[T], timeout_s: float | None = None
     ) -> Call[T] | MalformedError | None:
         """Take the next call to `service`: None if there is none, or none within `timeout_s`."""
         if timeout_s is None:
@@ -116,9 +120,10 @@ class Calls:
         if data is None:
             return None
         try:
-            return msgspec.msgpack.decode(data, type=Call[kind])  # type: ignore[valid-type]
-        except msgspec.MsgspecError as error:
-            return MalformedError(f"no call: {error}")
+            call: Call[T] = _decoded(Call[kind], data)  # type: ignore[valid-type]
+        except MalformedError as error:
+            return error
+        return call
 
     @reaches_redis
     def answer(self, name: str, reply: Reply) -> None:
@@ -127,3 +132,11 @@ class Calls:
         pipe.rpush(self._keys.reply(name), msgspec.msgpack.encode(reply))
         pipe.expire(self._keys.reply(name), REPLY_TTL_S)
         pipe.execute()
+
+
+def _decoded(kind: Any, data: bytes) -> Any:
+    """Return the message of type `kind` in the MessagePack `data`; raise MalformedError if none."""
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        raise MalformedError(f"no {getattr(kind, '__name__', 'Call')}: {error}") from error

@@ -56,7 +56,11 @@ def decode_batch(data: bytes) -> Batch:
         raise MalformedError(f"a batch of {len(data)} bytes is shorter than its header")
     magic, stream, number, count = _BATCH_HEADER.unpack_from(data)
     expected = _BATCH_HEADER.size + count * (1 + INPUTS)
-    if magic != _BATCH_MAGIC or not 1 <= count <= MAX_BATCH_SIZE or len(data) != expected:
+    if magic != _BATCH_MAGIC:
+        raise MalformedError(f"a batch starts with {_BATCH_MAGIC!r}, not {magic!r}")
+    if not 1 <= count <= MAX_BATCH_SIZE:
+        raise MalformedError(f"a batch has 1 to {MAX_BATCH_SIZE} examples, not {count}")
+    if len(data) != expected:
         raise MalformedError(f"a batch of {count} examples has {expected} bytes, not {len(data)}")
     labels = np.frombuffer(data, np.uint8, count, _BATCH_HEADER.size)
     images = np.frombuffer(data, np.uint8, offset=_BATCH_HEADER.size + count)

@@ -24,6 +24,12 @@ class RedisAwayError(Exception):
     """Redis cannot be reached, or cannot serve yet. The caller tries again later."""
 
 
+def checked_url(url: str) -> str:
+    """Return `url` if it can name a Redis; raise ValueError with what is wrong if it cannot."""
+    connect(url).close()
+    return url
+
+
 def connect(url: str) -> redis.Redis:
     """Return a client for `url` (redis://, rediss:// or unix://); it connects at its first call.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -12,9 +11,11 @@ from wire.codec import MalformedError, decode, decode_batch, encode, encode_batc
 from wire.connection import reaches_redis
 from wire.keys import Keys
 from wire.messages import Batch, DataSetInfo, Ticket
+from wire.wanted import push_wake
 
 WORKER_GONE_AFTER_S = 4.0
 HEARTBEAT_S = 1.0
+WORKER_FORGOTTEN_AFTER_S = 60.0  # the entry of one that died is then swept out
 
 # Batches are the bulk of all traffic and worth nothing after a restart: they are kept out of the
 # append-only file. (Before Redis 7, replicate_commands() must come first.)
@@ -119,7 +120,7 @@ class DataFlow:
         now = self._now()
         pipe = self._client.pipeline(transaction=False)
         pipe.zadd(self._keys.workers, {worker: now + WORKER_GONE_AFTER_S})
-        pipe.zremrangebyscore(self._keys.workers, "-inf", now - 60)
+        pipe.zremrangebyscore(self._keys.workers, "-inf", now - WORKER_FORGOTTEN_AFTER_S)
         pipe.execute()
 
     @reaches_redis
@@ -142,8 +143,7 @@ class DataFlow:
         """Say which data set is in use."""
         pipe = self._client.pipeline(transaction=True)
         pipe.set(self._keys.dataset, encode(dataset))
-        pipe.lpush(self._keys.wake, int(time.time()))
-        pipe.ltrim(self._keys.wake, 0, 0)
+        push_wake(pipe, self._keys)
         pipe.execute()
 
     @reaches_redis

@@ -115,7 +115,7 @@ class LiveWeights:
     def follow(self, stop: threading.Event) -> Iterator[Snapshot | RedisAwayError]:
         """Yield the live weights, then each newer version that is not overtaken meanwhile.
 
-        An error is yielded while Redis is away. Weights that cannot be read are skipped.
+        An error is yielded while Redis is away, or holds weights that cannot be read.
         """
         seen = 0
         for news in follow(self._client, self._keys.weights_news, stop):
