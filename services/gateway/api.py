@@ -69,7 +69,7 @@ class Gateway:
             error = task.exception()
             if error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
                 log.error("a viewer was lost", error=repr(error))
-        with suppress(RuntimeError):
+        with suppress(RuntimeError, WebSocketDisconnect):  # it may be gone already
             await socket.close(SHUTTING_DOWN)
 
     async def _listen(self, viewer: Viewer) -> None:
