@@ -22,7 +22,7 @@ from services.weights.formats import ANY_BYTES, MEDIA_TYPES, Format, encode, for
 from services.weights.negotiation import etag_of, has_already, negotiate
 from services.weights.recorder import Recorder
 from services.weights.replacement import Replacement
-from services.weights.samples import TuneBody
+from services.weights.samples import TUNE_SCHEMA, TuneBody
 from services.weights.store import Store
 from services.weights.versions import VersionAnswer, version_routes
 from wire.bus import Bus
@@ -66,11 +66,7 @@ _UPLOAD = {"requestBody": {"required": True, "content": {**_CONTENT, ANY_BYTES: 
 _TUNE = {
     "requestBody": {
         "required": True,
-        "content": {
-            "application/json": {
-                "schema": TuneBody.model_json_schema(ref_template="#/components/schemas/{model}")
-            }
-        },
+        "content": {"application/json": {"schema": TUNE_SCHEMA}},
     }
 }
 
@@ -100,7 +96,7 @@ def create_app(bus: Bus, settings: Settings) -> FastAPI:
         store.close()
 
     app = FastAPI(title="Inkling weights", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.reasons = reasons
+    app.state.reasons, app.state.store = reasons, store
     install_problems(app)
     app.router.routes.extend(health_routes(reasons))
     app.middleware("http")(_timed)

@@ -35,6 +35,10 @@ MEDIA_TYPES: Mapping[Format, str] = {
 }
 ANY_BYTES = "application/octet-stream"  # its beginning says which format it is
 
+# What JSON becomes in memory, about 32 bytes a number and 100 a list, is bounded before decoding.
+MAX_JSON_NUMBERS = 1_000_000
+MAX_JSON_LISTS = 20_000
+
 _SAFETENSORS_HEADER_AT = 8  # after the header's length
 _ZIP_MAGIC = b"PK\x03\x04"
 _ONNX_IR_VERSION = b"\x08"  # protobuf's tag of the first field that every ONNX file has
@@ -100,11 +104,16 @@ def dump_json(fields: Mapping[str, Any]) -> bytes:
 
 def _decode_json(body: bytes) -> Weights:
     """Return the weights in {"weights": [...]} or in a bare list of matrices."""
+    for what, mark, most in (("numbers", b",", MAX_JSON_NUMBERS), ("lists", b"[", MAX_JSON_LISTS)):
+        if (count := body.count(mark)) > most:
+            raise MalformedError(
+                f"JSON with {count:,} {what}; allowed are {most:,}: send safetensors instead"
+            )
     try:
         fields = msgspec.json.decode(body, type=_JsonWeights | list[list[list[float]]])
     except msgspec.ValidationError as error:
         raise MalformedError(f"weights as JSON are a list of matrices: {error}") from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, f"the body is not JSON: {error}") from error
     given = fields if isinstance(fields, _JsonWeights) else _JsonWeights(fields)
     matrices = tuple(_matrix(f"w{k}", rows) for k, rows in enumerate(given.weights, 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import tokenize
 import zipfile
 import zlib
 from typing import Any
@@ -44,7 +45,8 @@ def decode_npz(body: bytes) -> Weights:
     # What zipfile and numpy raise for bytes that somebody has tampered with.
     except (
         zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError, IndexError,
-        NotImplementedError, RuntimeError, OverflowError, MemoryError, TypeError,
+        NotImplementedError, RuntimeError, OverflowError, MemoryError, TypeError, SyntaxError,
+        tokenize.TokenError,
     ) as error:  # fmt: skip
         if isinstance(error, MalformedError):
             raise

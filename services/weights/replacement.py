@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import structlog
 from prometheus_client import Counter
@@ -43,13 +45,15 @@ class Replacement:
         self._settings = settings
         self._adoption = adoption
         self._evaluations = evaluations
+        self._decoding = threading.Lock()  # one at a time, so that memory is bounded
 
     def upload(self, body: bytes, kind: Format) -> int:
         """Go on from somebody's weights at the run's iteration; return the new version."""
         live = self._bus.live.latest()
         wanted = self._wanted(live)
         try:
-            weights = decode(body, kind)
+            with self._decoding:
+                weights = decode(body, kind)
             check_fit(weights, wanted)
         except MalformedError as error:
             REFUSED.inc()

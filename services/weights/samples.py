@@ -61,11 +61,7 @@ class Sample(BaseModel):
 class TuneBody(BaseModel):
     """Samples for one training step."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={"example": {"data": [{"target": 3, "image": [0.0] * 8}]}},
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     # The first fault is told; a list of thousands helps nobody.
     data: Annotated[list[Sample], Field(min_length=1, max_length=MAX_SAMPLES), FailFast()]
@@ -79,6 +75,22 @@ class TuneBody(BaseModel):
     def targets(self) -> list[int]:
         """All targets, 0..9."""
         return [sample.target for sample in self.data]
+
+
+# Written out for OpenAPI, where a reference from one model to the other would lead nowhere.
+TUNE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["data"],
+    "additionalProperties": False,
+    "properties": {
+        "data": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_SAMPLES,
+            "items": Sample.model_json_schema(),
+        }
+    },
+}
 
 
 class SaveBody(BaseModel):
