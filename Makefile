@@ -1,0 +1,50 @@
+# The same commands for people, for CI and for the container build. `make` alone lists them.
+PORT ?= 8080
+DATA_WORKERS ?= 1
+PYTHON ?= python3
+BIN := .venv/bin
+PAGE := frontend/node_modules/uplot/package.json
+
+.PHONY: help run scale test test-docker check lock clean
+
+help:
+	@echo "make run                     start Inkling on http://localhost:$(PORT) (PORT=8081 make run: another port)"
+	@echo "make scale DATA_WORKERS=4    change the number of data workers while it runs"
+	@echo "make test                    run every test"
+	@echo "make test-docker             test the stack in Docker (INKLING_DATA_DIR: a folder with MNIST)"
+	@echo "make check                   lint and type check"
+	@echo "make lock                    pin the newest allowed versions of all packages"
+	@echo "make clean                   remove what the other commands have made, your weights included"
+
+run: .venv/run $(PAGE)
+	@INKLING_PORT=$(PORT) exec $(BIN)/python -m services.local
+
+scale: .venv/run
+	@$(BIN)/python -m services.local.scale $(DATA_WORKERS)
+
+test: .venv/dev $(PAGE)
+	scripts/test
+
+# On its own, because it needs a Docker engine; -s shows what it measures.
+test-docker: .venv/dev
+	$(BIN)/python -m pytest -s tests/system/compose_stack.py
+
+check: .venv/dev
+	scripts/check
+
+lock: .venv/dev
+	scripts/lock
+
+clean:
+	rm -rf .venv .inkling frontend/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp is newer than the lock file that it was made from.
+.venv/run: requirements/run.txt requirements/redis.txt scripts/install
+	scripts/install run "$(PYTHON)"
+
+.venv/dev: .venv/run requirements/dev.txt
+	scripts/install dev "$(PYTHON)"
+
+$(PAGE): frontend/package-lock.json scripts/page | .venv/run
+	scripts/page

@@ -1,0 +1,312 @@
+"""The real stack in Docker: up, train, scale, break, down. `make test-docker` runs this.
+
+Pytest does not collect this file by itself, because it needs a Docker engine. It needs MNIST, too,
+in the folder that INKLING_DATA_DIR names. The tests share one stack and run in the order of this
+file; the stack is made anew and removed at the end, volumes included.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from websockets.sync.client import connect
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "inkling-test"
+MAX_RESIDENT_MB = 120
+PYTHON_SERVICES = ("gateway", "inference", "weights", "data", "data-worker", "trainer")
+
+pytestmark = pytest.mark.timeout(400)
+
+
+class Compose:
+    """The stack, in a Compose project of its own."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.client = httpx.Client(base_url=self.url, timeout=30)
+        self._environment = {**os.environ, "PORT": str(port)}
+
+    def run(self, *words: str) -> str:
+        """Run docker compose; return its output."""
+        command = ["docker", "compose", "--ansi", "never", "-p", PROJECT, *words]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self._environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def scale(self, **replicas: int) -> None:
+        """Change numbers of replicas, and wait until all of them are healthy."""
+        words = [f"--scale={name.replace('_', '-')}={count}" for name, count in replicas.items()]
+        self.run("up", "-d", "--no-build", "--no-recreate", "--wait", *words)
+
+    def status(self) -> dict[str, Any]:
+        """Return the ResponseSignal."""
+        answer: dict[str, Any] = self.client.get("/status").raise_for_status().json()
+        return answer
+
+    def control(self, **signal: Any) -> dict[str, Any]:
+        """Send a control signal; return the ResponseSignal after it took effect."""
+        answer = self.client.post("/control", json=signal)
+        assert answer.status_code == 200, answer.text
+        signal_after: dict[str, Any] = answer.json()
+        return signal_after
+
+    def iteration_passes(self, iteration: int) -> bool:
+        """Whether training has gone beyond `iteration`."""
+        return bool(self.status()["iteration"] > iteration)
+
+
+def free_port() -> int:
+    """Return a TCP port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Compose]:
+    """The stack, up and healthy."""
+    assert os.environ.get("INKLING_DATA_DIR"), "INKLING_DATA_DIR must name a folder with MNIST"
+    compose = Compose(free_port())
+    compose.run("down", "--volumes", "--remove-orphans")
+    began = time.monotonic()
+    try:
+        compose.run("up", "--build", "-d", "--wait")
+        print(f"\n  built, up and healthy after {time.monotonic() - began:.1f} s")
+        yield compose
+        logs = compose.run("logs", "--no-color")
+    finally:
+        compose.run("down", "--volumes", "--remove-orphans", "--timeout", "20")
+        compose.client.close()
+    assert "Traceback" not in logs, logs
+
+
+@pytest.fixture(scope="module")
+def test_digits() -> tuple[list[list[float]], list[int]]:
+    """MNIST's first 1,000 test images (784 numbers, 0 to 1, each) and their labels."""
+    folder = Path(os.environ["INKLING_DATA_DIR"])
+    images = gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())[16:]
+    labels = gzip.decompress((folder / "t10k-labels-idx1-ubyte.gz").read_bytes())[8:]
+    pixels = np.frombuffer(images[: 1000 * 784], np.uint8).reshape(1000, 784) / 255
+    return pixels.tolist(), list(labels[:1000])
+
+
+class Visitors:
+    """People who use the page all the while: each request must be answered with 200."""
+
+    def __init__(self, url: str, image: list[float]) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self.slowest_s = 0.0
+        self._url = url
+        self._image = image
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._visit, args=(ask,))
+            for ask in (self._infer, self._infer, self._infer, self._look, self._set)
+        ]
+
+    def __enter__(self) -> Visitors:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _visit(self, ask: Callable[[httpx.Client], httpx.Response]) -> None:
+        with httpx.Client(base_url=self._url, timeout=30) as client:
+            while not self._stop.wait(0.01):
+                began = time.monotonic()
+                try:
+                    answer = ask(client)
+                    outcome = "200" if answer.status_code == 200 else f"{answer.text[:200]}"
+                except httpx.HTTPError as error:
+                    outcome = repr(error)
+                self.outcomes[f"{ask.__name__}: {outcome}"] += 1
+                self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+
+    def _infer(self, client: httpx.Client) -> httpx.Response:
+        return client.post("/infer", json={"image": self._image})
+
+    def _look(self, client: httpx.Client) -> httpx.Response:
+        return client.get("/status")
+
+    def _set(self, client: httpx.Client) -> httpx.Response:
+        return client.post("/control", json={"type": "SetLearningRate", "value": 0.1})
+
+    def errors(self, *of: str) -> list[str]:
+        """Return what went wrong for the visitors named, or for all."""
+        return [
+            outcome
+            for outcome in self.outcomes
+            if not outcome.endswith(": 200") and (not of or outcome.split(":")[0] in of)
+        ]
+
+
+@pytest.fixture
+def visitors(
+    stack: Compose, test_digits: tuple[list[list[float]], list[int]]
+) -> Iterator[Visitors]:
+    with Visitors(stack.url, test_digits[0][0]) as people:
+        yield people
+    print(f"\n  visitors: {dict(people.outcomes)}, slowest {people.slowest_s:.2f} s")
+
+
+def test_it_learns_mnist_in_30_s(stack: Compose, wait_until: Callable[..., Any]) -> None:
+    assert stack.status()["dataset"] == "mnist"
+    began = time.monotonic()
+    stack.control(type="Start")
+    wait_until(lambda: (stack.status()["test_acc"] or 0) > 0.97, 30, "a test accuracy over 97 %")
+    after = stack.control(type="Stop")
+    print(
+        f"\n  97 % after {time.monotonic() - began:.1f} s, {after['iteration']} iterations, "
+        f"{after['samples_per_second']:.0f} digits/s"
+    )
+
+
+def test_it_reads_970_of_the_first_1000_test_images(
+    stack: Compose, test_digits: tuple[list[list[float]], list[int]]
+) -> None:
+    images, labels = test_digits
+    results = stack.client.post("/infer", json={"images": images}).raise_for_status().json()
+    right = sum(
+        result["digit"] == label for result, label in zip(results["results"], labels, strict=True)
+    )
+    print(f"\n  {right} of 1,000 right")
+    assert right >= 970
+
+
+def test_data_workers_come_and_go_while_it_trains(
+    stack: Compose, visitors: Visitors, wait_until: Callable[..., Any]
+) -> None:
+    stack.control(type="Start")
+    for count in (4, 1, 0):
+        stack.scale(data_worker=count)
+        wait_until(lambda n=count: stack.status()["data_workers"] == n, 30, f"{count} workers")
+        if count:
+            now = stack.status()["iteration"]
+            wait_until(lambda i=now: stack.iteration_passes(i), what="training on")
+    wait_until(
+        lambda: stack.status()["trainer"] == "waiting for data", 30, "a trainer without data"
+    )
+    stack.scale(data_worker=1)
+    now = stack.status()["iteration"]
+    wait_until(lambda: stack.iteration_passes(now), what="training on")
+    assert visitors.errors() == []
+
+
+def test_replicas_come_and_go_without_an_error(
+    stack: Compose, visitors: Visitors, wait_until: Callable[..., Any]
+) -> None:
+    for _ in range(2):
+        stack.scale(inference=3, gateway=2)
+        stack.scale(inference=1, gateway=1)
+    now = stack.status()["iteration"]
+    wait_until(lambda: stack.iteration_passes(now), what="training on")
+    assert visitors.errors() == []
+    assert visitors.outcomes["_infer: 200"] > 100
+
+
+def test_a_viewer_gets_frames_through_the_edge(stack: Compose) -> None:
+    with connect(f"{stack.url.replace('http', 'ws')}/ws") as viewer:
+        viewer.send(json.dumps({"type": "Subscribe", "weights": "f16", "weights_hz": 10}))
+        arrivals: list[float] = []
+        weights = 0
+        while len(arrivals) < 40:
+            frame = viewer.recv(timeout=10)
+            weights += isinstance(frame, bytes)
+            if isinstance(frame, str):
+                arrivals.append(time.monotonic())
+    pace = (len(arrivals) - 1) / (arrivals[-1] - arrivals[0])
+    print(f"\n  {pace:.1f} frames a second, {weights} with weights")
+    assert pace > 10  # they are not held back on their way
+    assert weights > 5
+
+
+def test_redis_restarts_while_it_trains(
+    stack: Compose, visitors: Visitors, wait_until: Callable[..., Any]
+) -> None:
+    before = stack.status()["iteration"]
+    began = time.monotonic()
+    stack.run("restart", "redis")
+    restarted_s = time.monotonic() - began
+
+    def trains_on() -> bool:
+        answer = stack.client.get("/status")
+        signal = answer.json()
+        return answer.status_code == 200 and signal["training"] and signal["iteration"] > before
+
+    wait_until(trains_on, 30, "training on")
+    now = stack.status()["iteration"]
+    wait_until(lambda: stack.iteration_passes(now + 100), what="training on for a while")
+    print(f"\n  Redis away for {restarted_s:.1f} s, training {time.monotonic() - began:.1f} s")
+    assert visitors.errors("_infer") == []  # the weights are in the memory of inference
+    away = [error for error in visitors.errors() if '"status":503' not in error]
+    assert away == []
+
+
+def test_a_service_stays_under_120_mb(stack: Compose) -> None:
+    resident = {}
+    for name in PYTHON_SERVICES:
+        status = stack.run("exec", "-T", name, "cat", "/proc/1/status")
+        resident[name] = int(status.split("VmRSS:")[1].split()[0]) / 1024
+    print("\n ", {name: f"{size:.0f} MB" for name, size in resident.items()})
+    assert max(resident.values()) < MAX_RESIDENT_MB
+
+
+def test_what_was_learnt_survives_down_and_up(
+    stack: Compose, wait_until: Callable[..., Any]
+) -> None:
+    before = stack.control(type="Stop")
+    saved = stack.client.post("/weights/versions", json={"name": "kept"}).raise_for_status().json()
+    stack.run("down", "--timeout", "20")
+    stack.run("up", "-d", "--wait")
+    after = stack.status()
+    assert after["iteration"] == before["iteration"]
+    versions = stack.client.get("/weights/versions").json()["versions"]
+    assert [v["name"] for v in versions if v["version"] == saved["version"]] == ["kept"]
+    wait_until(lambda: (stack.status()["test_acc"] or 0) > 0.97, what="the test accuracy")
+
+
+def test_only_the_edge_is_published_and_only_here(stack: Compose) -> None:
+    rows = [json.loads(line) for line in stack.run("ps", "--format", "json").splitlines()]
+    published = {
+        (row["Service"], port["URL"])
+        for row in rows
+        for port in row["Publishers"] or []
+        if port["PublishedPort"]
+    }
+    assert published == {("edge", "127.0.0.1")}
+
+
+def test_the_edge_answers_for_a_service_that_is_away(
+    stack: Compose, wait_until: Callable[..., Any]
+) -> None:
+    stack.run("stop", "inference")
+    answer = stack.client.post("/infer", json={"image": [0] * 784})
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"]
+    assert "The inference service does not answer" in answer.json()["detail"]
+    stack.run("start", "inference")
+    wait_until(
+        lambda: stack.client.post("/infer", json={"image": [0] * 784}).status_code == 200,
+        what="inference",
+    )
