@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 _BATCH_HEADER = struct.Struct("<4sQQI")  # magic, stream, number, examples
 _BATCH_MAGIC = b"IKB1"
+MAX_SHOWN = 200  # characters of foreign names that an error repeats
 MAX_PARAMETERS = 16_000_000  # 64 MB as float32: more is an attack or a mistake
 
 
@@ -37,7 +38,7 @@ def decode(kind: type[T], data: bytes) -> T:
     """Return the message of type `kind` in the JSON `data`; raise MalformedError if it is none."""
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # a field's name may be no UTF-8
         raise MalformedError(f"no {kind.__name__}: {error}") from error
 
 
@@ -91,7 +92,7 @@ def decode_weights(data: bytes) -> tuple[Weights, dict[str, str]]:
     names = [f"{kind}{k}" for kind in "wb" for k in range(1, layers + 1)]
     if not layers or set(tensors) not in (set(names), set(names[:layers])):
         raise MalformedError(
-            f"tensors {sorted(tensors)} are not w1, w2, ... with or without b1, b2, ..."
+            f"tensors {str(sorted(tensors))[:MAX_SHOWN]} are not w1, w2, ... with or without b1, b2, ..."
         )
     arrays = tuple(checked_array(name, tensors[name]) for name in names if name in tensors)
     return chained(arrays[:layers], arrays[layers:]), metadata_of(data)
