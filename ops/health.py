@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from collections.abc import Callable, Sequence
 
@@ -62,6 +63,17 @@ def server_for(app: ASGIApp, settings: Settings) -> uvicorn.Server:
             ws_max_size=MAX_MESSAGE_BYTES,
         )
     )
+
+
+def serve(app: ASGIApp, settings: Settings) -> None:
+    """Serve `app` until SIGTERM or SIGINT, finish what is under way, and return.
+
+    uvicorn raises the signal again when it is done, which would end the process with an error:
+    it finds handlers here that let it be.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    server_for(app, settings).run()
 
 
 def serve_health(settings: Settings, reasons: Reasons, stop: threading.Event) -> threading.Thread:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from ops.blas import limit_blas
-from ops.health import server_for
+from ops.health import serve
 from ops.logs import start_logs
 from ops.settings import settings_or_exit
 from services.data.api import create_app
@@ -19,7 +19,7 @@ def main() -> None:
     limit_blas(settings)
     bus = Bus(settings.redis_url)
     app = create_app(bus, settings)
-    server_for(app, settings).run()
+    serve(app, settings)
     bus.close()
     if app.state.service.failure:
         sys.exit(2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops.health import server_for
+from ops.health import serve
 from ops.logs import start_logs
 from ops.settings import settings_or_exit
 from services.gateway.api import create_app
@@ -14,7 +14,7 @@ def main() -> None:
     settings = settings_or_exit()
     start_logs(settings, "gateway")
     bus = Bus(settings.redis_url)
-    server_for(create_app(bus, settings), settings).run()
+    serve(create_app(bus, settings), settings)
     bus.close()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ops.blas import limit_blas
-from ops.health import server_for
+from ops.health import serve
 from ops.logs import start_logs
 from ops.settings import settings_or_exit
 from services.inference.api import create_app
@@ -16,7 +16,7 @@ def main() -> None:
     start_logs(settings, "inference")
     limit_blas(settings)
     bus = Bus(settings.redis_url)
-    server_for(create_app(bus, settings), settings).run()
+    serve(create_app(bus, settings), settings)
     bus.close()
 
 

@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ops.blas import limit_blas
-from ops.health import health_routes, server_for
+from ops.health import health_routes, serve
 from ops.logs import start_logs
 from ops.problems import problem_response
 from ops.settings import Settings, settings_or_exit
@@ -119,7 +119,7 @@ def main() -> None:
     limit_blas(settings)
     bus = Bus(settings.redis_url)
     web = create_web(bus, settings)
-    server_for(web, settings).run()
+    serve(web, settings)
     bus.close()
     if web.state.data.failure:
         sys.exit(2)
