@@ -91,9 +91,8 @@ def decode_weights(data: bytes) -> tuple[Weights, dict[str, str]]:
     layers = sum(name.startswith("w") for name in tensors)
     names = [f"{kind}{k}" for kind in "wb" for k in range(1, layers + 1)]
     if not layers or set(tensors) not in (set(names), set(names[:layers])):
-        raise MalformedError(
-            f"tensors {str(sorted(tensors))[:MAX_SHOWN]} are not w1, w2, ... with or without b1, b2, ..."
-        )
+        found = str(sorted(tensors))[:MAX_SHOWN]
+        raise MalformedError(f"tensors {found} are not w1, w2, ... with or without b1, b2, ...")
     arrays = tuple(checked_array(name, tensors[name]) for name in names if name in tensors)
     return chained(arrays[:layers], arrays[layers:]), metadata_of(data)
 
