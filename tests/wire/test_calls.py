@@ -1,0 +1,141 @@
+"""Calls from one service to another: answered, not taken, taken and not answered."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import RedisServer
+from wire.bus import Bus
+from wire.calls import Call, NoAnswerError, NoReplyError, Reply, Restore, Tune, Upload
+from wire.codec import MalformedError
+from wire.flow import Woken
+from wire.keys import Keys
+
+KEYS = Keys()
+SHORT_S = 0.4  # a deadline for calls that nobody answers
+
+
+def serve(bus: Bus, answers: Callable[[Call[Any]], Reply], count: int = 1) -> threading.Thread:
+    """Play the weights service for `count` calls."""
+
+    def run() -> None:
+        for _ in range(count):
+            call = bus.calls.take("weights", Restore | Upload, 5.0)  # type: ignore[arg-type]
+            assert isinstance(call, Call)
+            bus.calls.answer(call.name, answers(call))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def keys(server: RedisServer) -> list[bytes]:
+    return sorted(server.client.keys("*"))  # type: ignore[arg-type]
+
+
+def test_a_call_is_taken_and_answered(bus: Bus) -> None:
+    server = serve(bus, lambda call: Reply(version=call.request.stored + 100))
+    assert bus.calls.call("weights", Restore(7)) == Reply(version=107)
+    server.join()
+
+
+def test_each_caller_gets_the_answer_to_its_own_call(bus: Bus) -> None:
+    replies: dict[int, Reply] = {}
+    server = serve(bus, lambda call: Reply(version=call.request.stored * 2), count=8)
+
+    def ask(k: int) -> None:
+        replies[k] = bus.calls.call("weights", Restore(k))
+
+    callers = [threading.Thread(target=ask, args=(k,)) for k in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in (*callers, server):
+        caller.join()
+    assert replies == {k: Reply(version=2 * k) for k in range(8)}
+
+
+def test_the_request_arrives_whole(bus: Bus) -> None:
+    images = np.linspace(0, 1, 2 * 784, dtype="<f4").tobytes()
+    request = Tune(images, [3, 4])
+    caller = threading.Thread(target=bus.calls.call, args=("trainer", request))
+    caller.start()
+    call = bus.calls.take("trainer", Tune, 5.0)
+    assert isinstance(call, Call)
+    assert call.request == request
+    bus.calls.answer(call.name, Reply(loss=0.25))
+    caller.join()
+
+
+def test_a_call_wakes_the_trainer(bus: Bus) -> None:
+    with pytest.raises(NoAnswerError):
+        bus.calls.call("trainer", Tune(b"", []), deadline_s=0.1)
+    assert isinstance(bus.flow.wait(0.05, for_batch=False), Woken)
+
+
+def test_take_finds_nothing(bus: Bus) -> None:
+    assert bus.calls.take("trainer", Tune) is None
+    assert bus.calls.take("trainer", Tune, 0.05) is None
+
+
+def test_a_call_that_nobody_takes_leaves_nothing_behind(
+    bus: Bus, redis_server: RedisServer
+) -> None:
+    with pytest.raises(NoAnswerError) as caught:
+        bus.calls.call("weights", Restore(7), deadline_s=SHORT_S)
+    assert str(caught.value) == "no weights took the call"
+    assert keys(redis_server) == [KEYS.wake.encode()]
+    assert bus.calls.take("weights", Restore) is None
+
+
+def test_a_call_that_is_taken_but_not_answered(bus: Bus) -> None:
+    taker = threading.Thread(target=bus.calls.take, args=("weights", Restore, 5.0))
+    taker.start()
+    with pytest.raises(NoReplyError) as caught:
+        bus.calls.call("weights", Restore(7), deadline_s=SHORT_S)
+    assert str(caught.value) == "the weights took the call, but did not answer in time"
+    taker.join()
+
+
+def test_an_answer_that_comes_too_late_is_forgotten_by_redis(
+    bus: Bus, redis_server: RedisServer
+) -> None:
+    bus.calls.answer("late", Reply())
+    assert 0 < redis_server.client.ttl(KEYS.reply("late")) <= 60
+
+
+def test_what_is_no_call_comes_back_as_an_error(bus: Bus, redis_server: RedisServer) -> None:
+    redis_server.client.rpush(KEYS.calls("trainer"), b"nonsense")
+    with pytest.raises(NoAnswerError):
+        bus.calls.call("trainer", Tune(b"", []), deadline_s=0.05)
+    error = bus.calls.take("trainer", Tune)
+    assert isinstance(error, MalformedError)
+    assert str(error).startswith("no Call")
+
+
+def test_a_call_of_the_wrong_kind_is_refused(bus: Bus) -> None:
+    refused: list[Any] = []
+    taker = threading.Thread(target=lambda: refused.append(bus.calls.take("weights", Tune, 5.0)))
+    taker.start()
+    with pytest.raises(NoReplyError):
+        bus.calls.call("weights", Restore(1), deadline_s=SHORT_S)
+    taker.join()
+    assert isinstance(refused[0], MalformedError)
+    assert "Restore" in str(refused[0])
+
+
+def test_an_answer_that_is_none_is_refused(bus: Bus, redis_server: RedisServer) -> None:
+    def answer() -> None:
+        call = bus.calls.take("weights", Restore, 5.0)
+        assert isinstance(call, Call)
+        redis_server.client.rpush(KEYS.reply(call.name), b"nonsense")
+
+    taker = threading.Thread(target=answer)
+    taker.start()
+    with pytest.raises(MalformedError, match="no Reply"):
+        bus.calls.call("weights", Restore(1))
+    taker.join()

@@ -1,0 +1,201 @@
+"""The curve keeps its spikes, and is what a plain list of points would be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.examples import history_of
+from wire.codec import MalformedError
+from wire.curve import MAX_KEPT_POINTS, MAX_VIEWER_POINTS, Curve, merge, thin
+from wire.messages import History
+
+Point = tuple[int, float | None, float]
+# Numbers that float32 holds exactly, so that a curve gives them back as they were.
+LOSS = st.none() | st.floats(0, 1e6, width=32)
+ACC = st.floats(0, 1, width=32)
+
+
+@dataclass
+class Naive:
+    """What a curve is, without bounds: a list of points."""
+
+    points: list[Point] = field(default_factory=list)
+
+    def cut(self, iteration: int) -> None:
+        self.points = [point for point in self.points if point[0] <= iteration]
+
+    def extend(self, history: History, after: int) -> None:
+        self.cut(after)
+        self.points += points_of(history)
+
+
+def points_of(history: History) -> list[Point]:
+    return list(zip(history.iteration, history.loss, history.acc, strict=True))
+
+
+def history_from(points: list[Point]) -> History:
+    return History([p[0] for p in points], [p[1] for p in points], [p[2] for p in points])
+
+
+@st.composite
+def histories(draw: st.DrawFn, most: int = 30) -> tuple[History, int]:
+    """Return points with growing iterations, and the iteration after which they go."""
+    after = draw(st.integers(0, 60))
+    steps = draw(st.lists(st.integers(1, 3), max_size=most))
+    iterations = [after + sum(steps[: k + 1]) for k in range(len(steps))]
+    return history_from([(k, draw(LOSS), draw(ACC)) for k in iterations]), after
+
+
+@given(st.lists(histories(), max_size=8))
+def test_a_curve_is_what_a_list_of_points_would_be(frames: list[tuple[History, int]]) -> None:
+    curve, naive = Curve(), Naive()
+    for history, after in frames:
+        curve.extend(history, after)
+        naive.extend(history, after)
+        assert points_of(curve.history()) == naive.points
+        assert len(curve) == len(naive.points)
+        assert curve.last_iteration == (naive.points[-1][0] if naive.points else 0)
+
+
+@given(histories(), st.integers(0, 120))
+def test_cut_and_since_split_the_curve(frame: tuple[History, int], at: int) -> None:
+    curve = Curve()
+    curve.extend(frame[0], 0)
+    later = points_of(curve.since(at))
+    curve.cut(at)
+    assert points_of(curve.history()) + later == points_of(frame[0])
+    assert all(point[0] > at for point in later)
+
+
+@given(st.lists(histories(), max_size=8))
+def test_a_merged_frame_does_what_its_frames_do(frames: list[tuple[History, int]]) -> None:
+    one_by_one, at_once = Naive(), Naive()
+    start: list[Point] = [(k, 1.0, 0.5) for k in range(1, 80)]
+    one_by_one.points, at_once.points = list(start), list(start)
+    for history, after in frames:
+        one_by_one.extend(history, after)
+    if frames:
+        at_once.extend(*merge(frames))
+    assert at_once.points == one_by_one.points
+
+
+def test_merging_nothing_is_nothing() -> None:
+    assert merge([]) == (History(), 0)
+
+
+@given(histories())
+def test_a_curve_survives_its_bytes(frame: tuple[History, int]) -> None:
+    curve = Curve()
+    curve.extend(frame[0], 0)
+    again = Curve.decode(curve.encode())
+    assert points_of(again.history()) == points_of(curve.history())
+    again.extend(history_of(1000), 999)  # it does not look into the bytes, which are read-only
+    assert again.last_iteration == 1000
+
+
+# --- thinning -------------------------------------------------------------------------------
+def curve_of(points: list[Point]) -> Curve:
+    curve = Curve()
+    curve.extend(history_from(points), 0)
+    return curve
+
+
+def extremes(points: list[Point]) -> tuple[float, float, float, float]:
+    """Return the highest and lowest loss and accuracy; no loss counts as the highest."""
+    losses = [np.inf if p[1] is None else p[1] for p in points]
+    accs = [p[2] for p in points]
+    return max(losses), min(losses), max(accs), min(accs)
+
+
+@settings(max_examples=60)
+@given(histories(most=200), st.integers(4, 60))
+def test_thinning_keeps_every_extreme(frame: tuple[History, int], limit: int) -> None:
+    points = points_of(frame[0])
+    kept = points_of(curve_of(points).history(limit))
+    assert len(kept) <= limit
+    assert [p[0] for p in kept] == sorted({p[0] for p in kept})
+    assert set(kept) <= set(points)
+    if len(points) <= limit:
+        assert kept == points
+    elif points:
+        assert extremes(kept) == extremes(points)
+
+
+@settings(max_examples=60)
+@given(histories(most=200), st.integers(4, 60))
+def test_every_span_keeps_its_extremes(frame: tuple[History, int], limit: int) -> None:
+    points = points_of(frame[0])
+    if len(points) <= limit:
+        return
+    kept = points_of(curve_of(points).history(limit))
+    first, last = points[0][0], points[-1][0]
+    width = (last - first) // (limit // 4) + 1
+    for start in range(first, last + 1, width):
+        span = [p for p in points if start <= p[0] < start + width]
+        if span:
+            assert extremes([p for p in kept if start <= p[0] < start + width]) == extremes(span)
+
+
+def test_a_viewer_gets_few_points_and_every_spike() -> None:
+    points: list[Point] = [(k, 0.25, 0.5) for k in range(1, 30_001)]
+    spikes = {7: 9.0, 12_345: None, 20_000: 0.0, 29_999: 4.0}
+    for iteration, loss in spikes.items():
+        points[iteration - 1] = (iteration, loss, 0.5)
+    kept = curve_of(points).history()
+    assert len(kept.iteration) <= MAX_VIEWER_POINTS
+    found = dict(zip(kept.iteration, kept.loss, strict=True))
+    assert {iteration: found[iteration] for iteration in spikes} == spikes
+
+
+def test_memory_is_bounded_and_spikes_stay() -> None:
+    curve = Curve()
+    spike = 1_234
+    for start in range(0, 5 * MAX_KEPT_POINTS, 8_000):
+        points: list[Point] = [(k, 0.25, 0.5) for k in range(start + 1, start + 8_001)]
+        if start == 0:
+            points[spike - 1] = (spike, 77.0, 0.5)
+        curve.extend(history_from(points), start)
+        assert len(curve) <= MAX_KEPT_POINTS
+    assert curve.last_iteration > 5 * MAX_KEPT_POINTS - 8_000
+    kept = curve.history()
+    assert dict(zip(kept.iteration, kept.loss, strict=True))[spike] == 77.0
+    assert len(curve.encode()) <= 12 + 16 * MAX_KEPT_POINTS
+
+
+def test_more_points_at_once_than_a_curve_keeps_are_thinned() -> None:
+    curve = curve_of([(k, float(k), 0.5) for k in range(1, 3 * MAX_KEPT_POINTS)])
+    assert len(curve) <= MAX_KEPT_POINTS
+    assert curve.last_iteration == 3 * MAX_KEPT_POINTS - 1
+
+
+def test_thin_leaves_short_curves_alone() -> None:
+    points = np.zeros(4, [("iteration", "<i8"), ("loss", "<f4"), ("acc", "<f4")])
+    assert thin(points, 4) is points
+
+
+# --- what is refused ------------------------------------------------------------------------
+ONE = curve_of([(1, 0.5, 0.5)]).encode()
+TWO = curve_of([(1, 0.5, 0.5), (2, 0.5, 0.5)]).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "detail"),
+    [
+        (b"", "no curve"),
+        (b"IKC1", "no curve"),
+        (b"IKB1" + ONE[4:], "no curve"),
+        (ONE[:-1], "a curve of 1 points does not have 27 bytes"),
+        (ONE + b"x", "a curve of 1 points does not have 29 bytes"),
+        (b"IKC1" + b"\xff" * 8, "a curve of 18446744073709551615 points does not have 12 bytes"),
+        (TWO[:12] + ONE[12:] * 2, "the iterations of a curve do not grow"),
+    ],
+)
+def test_what_is_no_curve_is_refused(data: bytes, detail: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        Curve.decode(data)
+    assert str(caught.value) == detail

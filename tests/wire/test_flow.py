@@ -1,0 +1,225 @@
+"""Tickets one way, batches the other, over a real Redis."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import redis
+
+from tests.conftest import RedisServer
+from tests.examples import ticket_of
+from wire.bus import Bus
+from wire.codec import MalformedError, encode, encode_batch
+from wire.flow import Woken
+from wire.keys import Keys
+from wire.messages import Batch, DataSetInfo
+
+KEYS = Keys()
+INFO = DataSetInfo("synthetic", "as asked", 600, 50)
+AT_ONCE_S = 0.05  # for a pop that finds nothing
+
+
+def batch_of(number: int, examples: int = 2) -> Batch:
+    rng = np.random.default_rng([number])
+    images = rng.integers(0, 256, (examples, 784), dtype=np.uint8)
+    return Batch(1, number, images, rng.integers(0, 10, examples, dtype=np.uint8))
+
+
+def same(one: Any, other: Batch) -> bool:
+    """Return whether `one` is the batch `other`, in every byte."""
+    return isinstance(one, Batch) and encode_batch(one) == encode_batch(other)
+
+
+@pytest.fixture
+def client(redis_server: RedisServer) -> redis.Redis:
+    return redis_server.client
+
+
+# --- tickets --------------------------------------------------------------------------------
+def test_tickets_come_in_the_order_in_which_they_went(bus: Bus) -> None:
+    tickets = [ticket_of(number) for number in range(3)]
+    bus.flow.push_tickets(tickets)
+    assert [bus.flow.pop_ticket(AT_ONCE_S) for _ in range(4)] == [*tickets, None]
+
+
+def test_tickets_that_are_issued_again_go_first_and_in_order(bus: Bus) -> None:
+    bus.flow.push_tickets([ticket_of(5), ticket_of(6)])
+    bus.flow.push_tickets([ticket_of(1), ticket_of(2)], first=True)
+    numbers = [getattr(bus.flow.pop_ticket(AT_ONCE_S), "number", None) for _ in range(4)]
+    assert numbers == [1, 2, 5, 6]
+
+
+def test_a_worker_blocks_until_there_is_a_ticket(bus: Bus) -> None:
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(bus.flow.pop_ticket(2.0)))
+    thread.start()
+    bus.flow.push_tickets([ticket_of(3)])
+    thread.join()
+    assert found == [ticket_of(3)]
+
+
+def test_a_ticket_that_is_none_comes_back_as_an_error(bus: Bus, client: redis.Redis) -> None:
+    client.rpush(KEYS.tickets, b"nonsense", encode(ticket_of()).replace(b"2", b"0"))
+    client.rpush(KEYS.tickets, b'{"hold": 1}')
+    first, second, third = (bus.flow.pop_ticket(AT_ONCE_S) for _ in range(3))
+    assert isinstance(first, MalformedError)
+    assert str(first).startswith("no Ticket: JSON is malformed")
+    assert isinstance(second, MalformedError)
+    assert "Expected `int` >= 1 - at `$.batch_size`" in str(second)
+    assert isinstance(third, MalformedError)
+    assert "unknown field `hold`" in str(third)
+    assert bus.flow.pop_ticket(AT_ONCE_S) is None
+
+
+def test_waiting_tickets_are_those_that_nobody_took(bus: Bus, client: redis.Redis) -> None:
+    bus.flow.push_tickets([ticket_of(number) for number in range(3)])
+    client.rpush(KEYS.tickets, b"nonsense")
+    bus.flow.pop_ticket(AT_ONCE_S)
+    assert bus.flow.waiting_tickets() == {(1, 1), (1, 2)}
+
+
+# --- batches --------------------------------------------------------------------------------
+def test_a_batch_comes_as_it_went(bus: Bus) -> None:
+    bus.flow.push_batch(batch_of(7))
+    assert same(bus.flow.wait(AT_ONCE_S, for_batch=True), batch_of(7))
+    assert bus.flow.wait(AT_ONCE_S, for_batch=True) is None
+
+
+def test_exchange_pushes_tickets_and_takes_batches_in_one_go(bus: Bus) -> None:
+    assert bus.flow.exchange([], 4) == (False, [])
+    for number in range(3):
+        bus.flow.push_batch(batch_of(number))
+    woken, batches = bus.flow.exchange([ticket_of(9)], 2)
+    assert not woken
+    assert [same(one, batch_of(k)) for k, one in enumerate(batches)] == [True, True]
+    assert bus.flow.lengths() == (1, 1)
+    assert bus.flow.pop_ticket(AT_ONCE_S) == ticket_of(9)
+
+
+def test_exchange_says_once_that_the_trainer_was_woken(bus: Bus) -> None:
+    bus.wanted.wake()
+    assert bus.flow.exchange([], 1) == (True, [])
+    assert bus.flow.exchange([], 1) == (False, [])
+
+
+@pytest.mark.parametrize("for_batch", [True, False])
+def test_a_wake_up_ends_the_wait(bus: Bus, for_batch: bool) -> None:
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(bus.flow.wait(2.0, for_batch=for_batch)))
+    thread.start()
+    bus.wanted.wake()
+    thread.join()
+    assert isinstance(found[0], Woken)
+
+
+def test_a_wake_up_comes_before_batches_and_many_are_one(bus: Bus) -> None:
+    bus.flow.push_batch(batch_of(1))
+    for _ in range(5):
+        bus.wanted.wake()
+    assert isinstance(bus.flow.wait(AT_ONCE_S, for_batch=True), Woken)
+    assert same(bus.flow.wait(AT_ONCE_S, for_batch=True), batch_of(1))
+
+
+def test_whoever_rests_leaves_the_batches_alone(bus: Bus) -> None:
+    bus.flow.push_batch(batch_of(1))
+    assert bus.flow.wait(AT_ONCE_S, for_batch=False) is None
+    assert bus.flow.lengths() == (0, 1)
+
+
+def test_a_batch_that_is_none_comes_back_as_an_error(bus: Bus, client: redis.Redis) -> None:
+    whole = encode_batch(batch_of(1))
+    for data in (b"short", b"IKX1" + whole[4:], whole[:-1], whole[:24] + b"\x0a" + whole[25:]):
+        client.rpush(KEYS.batches, data)
+    bus.flow.push_batch(batch_of(2))
+    _, batches = bus.flow.exchange([], 9)
+    *errors, good = batches
+    assert [str(error) for error in errors] == [
+        "a batch of 5 bytes is shorter than its header",
+        "a batch starts with b'IKB1', not b'IKX1'",
+        "a batch of 2 examples has 1594 bytes, not 1593",
+        "a label of 10 is not among the 10 classes",
+    ]
+    assert all(isinstance(error, MalformedError) for error in errors)
+    assert same(good, batch_of(2))
+    client.rpush(KEYS.batches, b"short")
+    assert isinstance(bus.flow.wait(AT_ONCE_S, for_batch=True), MalformedError)
+
+
+def test_clear_forgets_tickets_and_batches(bus: Bus) -> None:
+    bus.flow.push_tickets([ticket_of()])
+    bus.flow.push_batch(batch_of(1))
+    assert bus.flow.lengths() == (1, 1)
+    bus.flow.clear()
+    assert bus.flow.lengths() == (0, 0)
+
+
+def test_batches_stay_out_of_the_append_only_file(own_redis: RedisServer) -> None:
+    bus = Bus(own_redis.url)
+    bus.flow.push_tickets([ticket_of(4)])
+    written = own_redis.client.info("persistence")["aof_current_size"]
+    for number in range(50):
+        bus.flow.push_batch(batch_of(number, 64))  # 50 kB each
+    grown = own_redis.client.info("persistence")["aof_current_size"] - written
+    assert bus.flow.lengths() == (1, 50)
+    assert grown < 50_000
+    own_redis.stop()
+    own_redis.start()
+    assert bus.flow.lengths() == (1, 0)
+    bus.close()
+
+
+# --- workers --------------------------------------------------------------------------------
+def test_workers_count_while_they_live(bus: Bus, client: redis.Redis) -> None:
+    assert bus.flow.worker_count() == 0
+    for worker in ("one", "two", "one"):
+        bus.flow.heartbeat(worker)
+    assert bus.flow.worker_count() == 2
+    bus.flow.sign_off("one")
+    assert bus.flow.worker_count() == 1
+
+
+def test_a_worker_without_a_heartbeat_is_gone_after_its_time(
+    bus: Bus, client: redis.Redis, wait_until: Callable[..., Any]
+) -> None:
+    bus.flow.heartbeat("dead")
+    bus.flow.heartbeat("alive")
+    client.zincrby(KEYS.workers, -3.7, "dead")  # as if its last heartbeat were 3.7 of the 4 s ago
+    assert bus.flow.worker_count() == 2
+    wait_until(lambda: bus.flow.worker_count() == 1, 2.0)
+
+
+def test_the_dead_are_swept_out(bus: Bus, client: redis.Redis) -> None:
+    bus.flow.heartbeat("dead")
+    client.zincrby(KEYS.workers, -120, "dead")
+    bus.flow.heartbeat("alive")
+    assert client.zrange(KEYS.workers, 0, -1) == [b"alive"]
+
+
+# --- the data set ---------------------------------------------------------------------------
+def test_the_data_set_is_announced_and_wakes_the_trainer(bus: Bus) -> None:
+    assert bus.flow.dataset() is None
+    bus.flow.announce(INFO)
+    assert bus.flow.dataset() == INFO
+    assert isinstance(bus.flow.wait(AT_ONCE_S, for_batch=False), Woken)
+
+
+@pytest.mark.parametrize("fault", [{"train_count": 0}, {"name": 5}])
+def test_a_data_set_that_is_none_is_refused(
+    bus: Bus, client: redis.Redis, fault: dict[str, Any]
+) -> None:
+    client.set(KEYS.dataset, msgspec.json.encode({**msgspec.to_builtins(INFO), **fault}))
+    with pytest.raises(MalformedError, match=f"no DataSetInfo: .*{next(iter(fault))}"):
+        bus.flow.dataset()
+
+
+def test_runs_do_not_see_each_other(redis_url: str, bus: Bus) -> None:
+    other = Bus(redis_url, "second")
+    bus.flow.push_tickets([ticket_of()])
+    assert other.flow.lengths() == (0, 0)
+    assert Keys("second").tickets == "inkling:{second}:tickets"
+    other.close()

@@ -1,0 +1,243 @@
+"""The live weights: who may publish them, who wins, and what followers hear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import redis
+
+from tests.conftest import RedisServer
+from tests.examples import snapshot_of
+from tests.wire.conftest import Follower
+from wire.bus import Bus
+from wire.codec import MalformedError
+from wire.connection import RedisAwayError
+from wire.flow import Woken
+from wire.keys import Keys
+from wire.live import MAX_TO_EVALUATE
+from wire.messages import Evaluation, RunSettings, Snapshot
+
+KEYS = Keys()
+DEFAULTS = RunSettings(batch_size=128, learning_rate=0.1, cache_size=16, seed=0)
+
+
+@pytest.fixture
+def token(bus: Bus) -> int:
+    token = bus.training.acquire()
+    assert token is not None
+    return token
+
+
+def publish(bus: Bus, version: int, token: int, generation: int = 0, keep: bool = True) -> bool:
+    return bus.live.publish(snapshot_of(version), token=token, generation=generation, keep=keep)
+
+
+def same(one: Snapshot | None, other: Snapshot) -> bool:
+    return (
+        one is not None
+        and one.info == other.info
+        and all(map(np.array_equal, one.weights.arrays, other.weights.arrays))
+    )
+
+
+# --- publishing -----------------------------------------------------------------------------
+def test_there_are_none_at_first(bus: Bus) -> None:
+    assert bus.live.latest() is None
+
+
+def test_what_is_published_is_live(bus: Bus, token: int) -> None:
+    assert publish(bus, 1, token)
+    assert same(bus.live.latest(), snapshot_of(1))
+
+
+def test_only_the_holder_of_the_lease_publishes(bus: Bus, token: int) -> None:
+    assert not publish(bus, 1, token + 1)
+    bus.training.release(token)
+    assert not publish(bus, 1, token)
+    assert bus.live.latest() is None
+
+
+def test_an_older_version_is_not_published(bus: Bus, token: int) -> None:
+    assert publish(bus, 5, token)
+    assert not publish(bus, 5, token)
+    assert not publish(bus, 4, token)
+    assert same(bus.live.latest(), snapshot_of(5))
+
+
+def test_replaced_weights_win_over_a_trainer_that_has_not_heard_of_it(bus: Bus, token: int) -> None:
+    assert publish(bus, 1, token)
+    assert bus.live.replace(snapshot_of(2, origin="upload"))
+    assert not publish(bus, 3, token, generation=0)
+    assert same(bus.live.latest(), snapshot_of(2, origin="upload"))
+    assert publish(bus, 4, token, generation=2)
+    assert same(bus.live.latest(), snapshot_of(4))
+
+
+def test_replacing_wakes_the_trainer_and_tells_it_the_generation(bus: Bus) -> None:
+    assert bus.live.replace(snapshot_of(7, origin="reset"))
+    assert isinstance(bus.flow.wait(0.05, for_batch=False), Woken)
+    assert bus.wanted.look(DEFAULTS)[1] == 7
+
+
+def test_replacing_with_older_weights_changes_nothing(bus: Bus) -> None:
+    assert bus.live.replace(snapshot_of(7, origin="upload"))
+    assert not bus.live.replace(snapshot_of(7, origin="reset"), train=5)
+    settings, generation = bus.wanted.look(DEFAULTS)
+    assert (settings.training, generation) == (False, 7)
+    assert same(bus.live.latest(), snapshot_of(7, origin="upload"))
+
+
+def test_replacing_may_start_a_training_of_so_many_iterations(bus: Bus) -> None:
+    bus.wanted.change({"training": 1, "iterations": 9})
+    before, _ = bus.wanted.look(DEFAULTS)
+    assert bus.live.replace(snapshot_of(7, origin="reset"), train=5)
+    after, _ = bus.wanted.look(DEFAULTS)
+    assert (after.training, after.iterations) == (True, 5)
+    assert (after.started, after.revision) == (before.started + 1, before.revision + 1)
+
+
+def test_versions_grow_and_can_be_raised_but_not_lowered(bus: Bus) -> None:
+    first = bus.live.next_version()
+    assert bus.live.next_version() == first + 1
+    bus.live.raise_version(500)
+    assert bus.live.next_version() == 501
+    bus.live.raise_version(3)
+    assert bus.live.next_version() == 502
+
+
+def test_weights_that_are_none_are_refused(bus: Bus, redis_server: RedisServer) -> None:
+    redis_server.client.hset(KEYS.weights, "bytes", "no weights")
+    with pytest.raises(MalformedError, match="no safetensors"):
+        bus.live.latest()
+
+
+def test_publications_between_checkpoints_stay_out_of_the_file(own_redis: RedisServer) -> None:
+    bus = Bus(own_redis.url)
+    token = bus.training.acquire()
+    assert token is not None
+    assert publish(bus, 1, token, keep=True)
+    assert publish(bus, 2, token, keep=False)
+    assert same(bus.live.latest(), snapshot_of(2))
+    own_redis.stop()
+    own_redis.start()
+    assert same(bus.live.latest(), snapshot_of(1))
+    bus.close()
+
+
+# --- following ------------------------------------------------------------------------------
+def test_a_follower_gets_the_latest_and_then_what_is_newer(
+    bus: Bus, token: int, follow: Callable[..., Follower], wait_until: Callable[..., Any]
+) -> None:
+    publish(bus, 1, token)
+    follower = follow(bus.live.follow)
+    wait_until(lambda: follower.versions == [1])
+    publish(bus, 2, token)
+    wait_until(lambda: follower.versions == [1, 2])
+    bus.live.replace(snapshot_of(3, origin="reset"))
+    wait_until(lambda: follower.versions == [1, 2, 3])
+    assert same(follower.heard[-1], snapshot_of(3, origin="reset"))
+
+
+def test_old_and_unreadable_news_is_passed_over(
+    bus: Bus,
+    token: int,
+    redis_server: RedisServer,
+    follow: Callable[..., Follower],
+    wait_until: Callable[..., Any],
+) -> None:
+    publish(bus, 5, token)
+    follower = follow(bus.live.follow)
+    wait_until(lambda: follower.versions == [5])
+    for news in (b"4", b"5", b"nonsense", b""):
+        redis_server.client.publish(KEYS.weights_news, news)
+    publish(bus, 6, token)
+    wait_until(lambda: follower.versions == [5, 6])
+
+
+def test_a_burst_ends_with_the_newest(
+    bus: Bus, token: int, follow: Callable[..., Follower], wait_until: Callable[..., Any]
+) -> None:
+    follower = follow(bus.live.follow)
+    for version in range(1, 40):
+        publish(bus, version, token)
+    wait_until(lambda: follower.versions[-1:] == [39])
+    assert follower.versions == sorted(set(follower.versions))
+
+
+def test_following_survives_a_restart_of_redis(
+    own_redis: RedisServer, follow: Callable[..., Follower], wait_until: Callable[..., Any]
+) -> None:
+    bus = Bus(own_redis.url)
+    bus.live.replace(snapshot_of(1, origin="upload"))
+    follower = follow(bus.live.follow)
+    wait_until(lambda: follower.versions == [1])
+    own_redis.stop()
+    wait_until(lambda: isinstance(follower.heard[-1], RedisAwayError))
+    assert str(follower.heard[-1]).startswith("Redis is away: ")
+    with pytest.raises(RedisAwayError, match=r"^Redis is away: "):
+        bus.ping()
+    own_redis.start()
+    bus.live.replace(snapshot_of(2, origin="upload"))  # perhaps before it subscribed again
+    wait_until(lambda: follower.versions == [1, 2])
+    follower.close()
+    bus.close()
+
+
+# --- evaluation -----------------------------------------------------------------------------
+def test_weights_are_handed_over_for_evaluation_in_turn(bus: Bus) -> None:
+    bus.live.ask_evaluation(snapshot_of(3))
+    bus.live.ask_evaluation(snapshot_of(4))
+    assert same(bus.live.pop_to_evaluate(), snapshot_of(3))
+    assert same(bus.live.pop_to_evaluate(), snapshot_of(4))
+    assert bus.live.pop_to_evaluate() is None
+
+
+def test_the_oldest_requests_for_an_evaluation_are_dropped(bus: Bus) -> None:
+    for version in range(1, MAX_TO_EVALUATE + 3):
+        bus.live.ask_evaluation(snapshot_of(version))
+    assert same(bus.live.pop_to_evaluate(), snapshot_of(3))
+
+
+def test_only_that_of_live_weights_is_the_latest_test_accuracy(
+    bus: Bus, follow: Callable[..., Follower], wait_until: Callable[..., Any]
+) -> None:
+    follower = follow(bus.live.follow_evaluations)
+    wait_until(lambda: follower.heard == [None])
+    assert bus.live.evaluation() is None
+    live, other = Evaluation(1, 0.5, live=True), Evaluation(9, 0.9, live=False)
+    bus.live.publish_evaluation(live)
+    bus.live.publish_evaluation(other)
+    wait_until(lambda: follower.heard == [None, live, other])
+    assert bus.live.evaluation() == live
+
+
+def test_what_is_no_evaluation_is_passed_over(
+    bus: Bus,
+    redis_server: RedisServer,
+    follow: Callable[..., Follower],
+    wait_until: Callable[..., Any],
+) -> None:
+    follower = follow(bus.live.follow_evaluations)
+    wait_until(lambda: follower.heard == [None])
+    redis_server.client.publish(KEYS.evaluations, b'{"version": 1, "test_acc": 2, "live": true}')
+    bus.live.publish_evaluation(Evaluation(1, 0.5, live=True))
+    wait_until(lambda: len(follower.heard) == 2)
+    assert follower.heard[1] == Evaluation(1, 0.5, live=True)
+
+
+def test_a_broken_connection_is_made_anew_without_notice(
+    bus: Bus, redis_server: RedisServer
+) -> None:
+    bus.ping()
+    redis_server.client.client_kill_filter(_type="normal", skipme=True)
+    bus.ping()
+
+
+def test_a_redis_that_refuses_counts_as_away(bus: Bus, redis_server: RedisServer) -> None:
+    redis_server.client.set(KEYS.weights, "not a hash")
+    with pytest.raises(RedisAwayError, match="WRONGTYPE") as caught:
+        bus.live.latest()
+    assert isinstance(caught.value.__cause__, redis.ResponseError)
