@@ -40,6 +40,16 @@ it was and what is allowed.</p></header>
 """
 
 
+def service_apps(bus: Bus, settings: Settings) -> dict[str, FastAPI]:
+    """Return the four HTTP services by name."""
+    return {
+        "inference": create_inference(bus, settings),
+        "weights": create_weights(bus, settings),
+        "data": create_data(bus, settings),
+        "gateway": create_gateway(bus, settings),
+    }
+
+
 def docs_page(apps: Mapping[str, FastAPI]) -> str:
     """Return the HTML for services by name."""
     specs = {name: app.openapi() for name, app in apps.items()}
@@ -154,11 +164,7 @@ def _websocket() -> str:
 
 def main() -> None:
     """Print the page. Nothing is connected to or served."""
-    bus, settings = Bus("redis://127.0.0.1:1/0"), Settings()
-    makers = (create_inference, create_weights, create_data, create_gateway)
-    names = ("inference", "weights", "data", "gateway")
-    apps = {name: make(bus, settings) for name, make in zip(names, makers, strict=True)}
-    print(docs_page(apps), end="")
+    print(docs_page(service_apps(Bus("redis://127.0.0.1:1/0"), Settings())), end="")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -20,11 +19,7 @@ from ops.health import health_routes, serve
 from ops.logs import start_logs
 from ops.problems import problem_response
 from ops.settings import Settings, settings_or_exit
-from services.data.api import create_app as create_data
-from services.gateway.api import create_app as create_gateway
-from services.inference.api import create_app as create_inference
-from services.local.docs import docs_page
-from services.weights.api import create_app as create_weights
+from services.local.docs import docs_page, service_apps
 from wire.bus import Bus
 from wire.connection import RedisAwayError
 
@@ -55,12 +50,7 @@ class Page(StaticFiles):
 
 def create_web(bus: Bus, settings: Settings) -> Starlette:
     """Return everything on one port as an ASGI application."""
-    apps: dict[str, FastAPI] = {
-        "inference": create_inference(bus, settings),
-        "weights": create_weights(bus, settings),
-        "data": create_data(bus, settings),
-        "gateway": create_gateway(bus, settings),
-    }
+    apps = service_apps(bus, settings)
     by_segment: dict[str, ASGIApp] = {
         "infer": apps["inference"],
         "weights": apps["weights"],
