@@ -17,7 +17,7 @@ R = TypeVar("R")
 CALL_TIMEOUT_S = 5.0  # Redis answers within milliseconds or is away
 MAX_BLOCK_S = 2.0  # the longest blocking pop; well under CALL_TIMEOUT_S
 RECONNECT_S = 0.5
-ABOUT_A_SECOND_S = 1.0
+LISTEN_S = 0.3  # so long, at most, a follower takes to notice that it shall stop
 
 
 class RedisAwayError(Exception):
@@ -63,7 +63,7 @@ def follow(
     """Yield None once subscribed, then each message of `channel`, until `stop` is set.
 
     None says: fetch the latest now, since what was sent before is lost. It comes again after each
-    reconnection. About once a second without messages, b"" is yielded. While Redis is away, the
+    reconnection. After LISTEN_S seconds without a message, b"" is yielded. While Redis is away, the
     error is yielded at each failed try.
     """
     while not stop.is_set():
@@ -75,7 +75,7 @@ def follow(
                 while not stop.is_set():
                     message = cast(
                         "dict[str, Any] | None",
-                        subscription.get_message(timeout=ABOUT_A_SECOND_S),
+                        subscription.get_message(timeout=LISTEN_S),
                     )
                     yield bytes(message["data"]) if message else b""
         except redis.RedisError as error:
