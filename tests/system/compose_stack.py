@@ -27,6 +27,7 @@ from websockets.sync.client import connect
 ROOT = Path(__file__).parents[2]
 PROJECT = "inkling-test"
 MAX_RESIDENT_MB = 120
+LEARN_S = 30.0
 PYTHON_SERVICES = ("gateway", "inference", "weights", "data", "data-worker", "trainer")
 
 pytestmark = pytest.mark.timeout(400)
@@ -173,12 +174,12 @@ def test_it_learns_mnist_in_30_s(stack: Compose, wait_until: Callable[..., Any])
     assert stack.status()["dataset"] == "mnist"
     began = time.monotonic()
     stack.control(type="Start")
-    wait_until(lambda: (stack.status()["test_acc"] or 0) > 0.97, 30, "a test accuracy over 97 %")
+    for wanted in (0.97, 0.975):
+        left_s = began + LEARN_S - time.monotonic()
+        wait_until(lambda w=wanted: (stack.status()["test_acc"] or 0) > w, left_s, f"{wanted}")
+        print(f"\n  a test accuracy of {wanted:.1%} after {time.monotonic() - began:.1f} s")
     after = stack.control(type="Stop")
-    print(
-        f"\n  97 % after {time.monotonic() - began:.1f} s, {after['iteration']} iterations, "
-        f"{after['samples_per_second']:.0f} digits/s"
-    )
+    print(f"  {after['iteration']} iterations, {after['samples_per_second']:.0f} digits a second")
 
 
 def test_it_reads_970_of_the_first_1000_test_images(
