@@ -91,7 +91,7 @@ def _redis_away(_: Request, error: RedisAwayError) -> JSONResponse:
 
 def _failed(_: Request, error: Exception) -> JSONResponse:
     detail = "The service failed at this request; its log says why. Whatever it did may stand."
-    return problem_response(500, detail)
+    return problem_response(500, detail, {"Connection": "close"})  # as the server does now
 
 
 def _no_answer(_: Request, error: NoAnswerError) -> JSONResponse:

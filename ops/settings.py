@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     ] = 0.0
 
     seed: Annotated[
-        int, Field(ge=0, lt=2**32, description="Seed of the weights and the order of the data")
+        int, Field(ge=0, le=2**32 - 1, description="Seed of the weights and the order of the data")
     ] = 0
     hidden_units: Annotated[int, Field(ge=1, le=4096, description="Units of the hidden layer")] = (
         128
@@ -136,13 +136,12 @@ def read_settings() -> Settings:
 def _allowed_range(field: str) -> str:
     """Return in words what a setting that is a number may be; nothing for another."""
     schema = Settings.model_json_schema()["properties"][field]
-    if "maximum" not in schema and "exclusiveMaximum" not in schema:
+    if "maximum" not in schema:
         return ""
     kind = "a whole number" if schema["type"] == "integer" else "a number"
-    least = f"over {schema['exclusiveMinimum']:g}," if "exclusiveMinimum" in schema else (
-        f"from {schema['minimum']}")  # fmt: skip
-    most = schema["maximum"] if "maximum" in schema else schema["exclusiveMaximum"] - 1
-    return f"it must be {kind} {least} up to {most}"
+    over = "exclusiveMinimum" in schema
+    least = f"over {schema['exclusiveMinimum']:g}," if over else f"from {schema['minimum']}"
+    return f"it must be {kind} {least} up to {schema['maximum']}"
 
 
 def unknown_names() -> list[str]:
@@ -151,8 +150,11 @@ def unknown_names() -> list[str]:
     sentences = []
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known and name not in OUTSIDE:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            # Compared without the prefix, which alone would make any two names alike.
+            near = difflib.get_close_matches(
+                name.removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in known], 1
+            )
+            hint = f"; did you mean {PREFIX}{near[0]}?" if near else ""
             sentences.append(f"{name} is not a setting and has no effect{hint}")
     return sentences
 
