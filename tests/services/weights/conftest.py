@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 import numpy as np
@@ -43,6 +43,21 @@ def serve(bus: Bus, wait_until: Wait) -> Iterator[Callable[[Settings], httpx.Cli
         yield lambda settings: running.enter_context(serving(bus, settings, wait_until))
 
 
+@pytest.fixture
+def own_bus(own_redis: Any) -> Iterator[Bus]:
+    """A bus on a Redis that the test may stop and start."""
+    bus = Bus(own_redis.url)
+    yield bus
+    bus.close()
+
+
+@pytest.fixture
+def own_client(own_bus: Bus, settings: Settings, wait_until: Wait) -> Iterator[httpx.Client]:
+    """The whole service on a Redis that the test may stop and start."""
+    with serving(own_bus, settings, wait_until) as client:
+        yield client
+
+
 @contextmanager
 def serving(
     bus: Bus, settings: Settings, wait_until: Wait, lifespan: Literal["on", "off"] = "on"
@@ -76,6 +91,9 @@ class PlayedTrainer:
         token = self.bus.training.acquire()
         assert token is not None
         self.token = token
+
+    def leave(self) -> None:
+        self.bus.training.release(self.token)
 
     def publish(
         self, iteration: int, origin: Origin = "checkpoint", loss: float | None = 0.5
