@@ -112,7 +112,8 @@ def create_app(bus: Bus, settings: Settings) -> FastAPI:
         Takes one image or up to 1024 as numbers, or a PNG or JPEG.
         """
         body = await read_body(request, MAX_BODY_BYTES)
-        kind = request.headers.get("content-type", "application/json").partition(";")[0].strip()
+        kind = request.headers.get("content-type", "application/json").partition(";")[0]
+        kind = kind.strip().lower()
         if len(body) <= SMALL_BYTES and kind not in PICTURE_TYPES:
             answer = classify(predictor, body, kind, normalize)
         else:
@@ -128,10 +129,10 @@ def classify(predictor: Predictor, body: bytes, kind: str, scaled: bool | None) 
     `scaled` says whether to normalise; None leaves it to the kind. Raises Problem.
     """
     with SECONDS.time():
-        images, many = read_images(body, kind.lower(), scaled)
+        images, many = read_images(body, kind, scaled)
         outcome = predictor.predict(images)
         if outcome is None:
-            detail = f"Nothing can be classified: {predictor.reasons()[0]}."
+            detail = f"Nothing can be classified: {predictor.trouble}."
             raise Problem(503, detail, {"Retry-After": "1"})
         IMAGES.inc(len(images))
         probabilities, snapshot = outcome

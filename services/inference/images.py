@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import warnings
 from typing import Any
 
 import numpy as np
 import orjson
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from nn.model import IMAGE_SIDE, INPUTS, Floats
 from ops.problems import Problem
@@ -18,6 +17,7 @@ MAX_PICTURE_PIXELS = 16_000_000  # as many as a phone's camera makes; more is a 
 PICTURE_TYPES = {"image/png": "PNG", "image/jpeg": "JPEG"}
 SHAPES = f"{INPUTS} numbers in 0..1, or {IMAGE_SIDE} lists of {IMAGE_SIDE}"
 PAPER_IS_BRIGHT = 0.5  # mean brightness of the rim above which a picture is ink on paper
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which is higher, would only warn
 
 
 def read_json(body: bytes) -> tuple[Floats, bool]:
@@ -47,7 +47,8 @@ def read_image(name: str, numbers: Any) -> Floats:
     """Return the image (784,) float32 in a list of numbers; `name` is for the error message."""
     if not isinstance(numbers, list):
         raise Problem(422, f"{name} is {_kind(numbers)}; allowed are {SHAPES}")
-    if len(numbers) == IMAGE_SIDE and all(isinstance(row, list) for row in numbers):
+    nested = len(numbers) == IMAGE_SIDE and all(isinstance(row, list) for row in numbers)
+    if nested:
         short = next((k for k, row in enumerate(numbers) if len(row) != IMAGE_SIDE), None)
         if short is not None:
             raise Problem(
@@ -57,17 +58,21 @@ def read_image(name: str, numbers: Any) -> Floats:
     if len(numbers) != INPUTS:
         raise Problem(422, f"{name} has {len(numbers)} items; allowed are {SHAPES}")
     if not set(map(type, numbers)) <= {int, float}:  # bool is its own type here
-        place = next(k for k, number in enumerate(numbers) if type(number) not in (int, float))
-        raise Problem(422, f"{name}[{place}] is {_kind(numbers[place])}; allowed are {SHAPES}")
-    try:
-        image = np.array(numbers, np.float64)
-    except OverflowError:
-        image = np.array([min(number, 2) for number in numbers], np.float64)
-    wrong = np.flatnonzero(~((image >= 0) & (image <= 1)))
-    if len(wrong):
-        place = int(wrong[0])
-        raise Problem(422, f"{name}[{place}] = {numbers[place]!r:.40}; allowed are {SHAPES}")
+        wrong = next(k for k, number in enumerate(numbers) if type(number) not in (int, float))
+        place, shown = _place(wrong, nested), _kind(numbers[wrong])
+        raise Problem(422, f"{name}{place} is {shown}; allowed are {SHAPES}")
+    image = np.array(numbers, np.float64)
+    outside = np.flatnonzero(~((image >= 0) & (image <= 1)))
+    if len(outside):
+        wrong = int(outside[0])
+        place = _place(wrong, nested)
+        raise Problem(422, f"{name}{place} = {numbers[wrong]!r:.40}; allowed are {SHAPES}")
     return image.astype(np.float32)
+
+
+def _place(index: int, nested: bool) -> str:
+    """Return where number `index` of an image stands in what was sent."""
+    return f"[{index // IMAGE_SIDE}][{index % IMAGE_SIDE}]" if nested else f"[{index}]"
 
 
 def read_picture(body: bytes, content_type: str) -> Floats:
@@ -77,17 +82,19 @@ def read_picture(body: bytes, content_type: str) -> Floats:
     """
     kind = PICTURE_TYPES[content_type]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            picture = Image.open(io.BytesIO(body), formats=[kind])
-            if picture.width * picture.height > MAX_PICTURE_PIXELS:
-                raise Problem(
-                    413,
-                    f"the {kind} has {picture.width} x {picture.height} pixels; allowed are "
-                    f"{MAX_PICTURE_PIXELS:,} in all",
-                )
-            colours = picture.convert("RGBA")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, EOFError) as error:
+        picture: Image.Image = Image.open(io.BytesIO(body), formats=[kind])
+        if picture.width * picture.height > MAX_PICTURE_PIXELS:
+            raise Problem(
+                413,
+                f"the {kind} has {picture.width} x {picture.height} pixels; allowed are "
+                f"{MAX_PICTURE_PIXELS:,} in all",
+            )
+        if picture.mode.startswith("I"):  # 16 bits of grey, which convert() would cut off at 255
+            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        colours = picture.convert("RGBA")
+    except UnidentifiedImageError as error:
+        raise Problem(422, f"the body is no {kind}: it starts with {body[:8]!r}") from error
+    except (OSError, ValueError, SyntaxError) as error:
         raise Problem(422, f"the body is no {kind} that can be read: {error}") from error
     paper = Image.new("RGBA", colours.size, "white")  # under what is transparent
     grey = Image.alpha_composite(paper, colours).convert("L")

@@ -23,7 +23,8 @@ class Predictor:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._snapshot: Snapshot | None = None  # immutable, replaced as a whole
-        self._trouble = "there are no weights yet: the trainer makes the first ones as it starts"
+        # Why there is no snapshot, as long as there is none.
+        self.trouble = "there are no weights yet: the trainer makes the first ones as it starts"
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -41,7 +42,7 @@ class Predictor:
 
     def reasons(self) -> list[str]:
         """Return why nothing can be predicted."""
-        return [self._trouble] if self._snapshot is None else []
+        return [self.trouble] if self._snapshot is None else []
 
     def predict(self, images: Floats) -> tuple[Floats, Snapshot] | None:
         """Return the probabilities (B, 10) of `images` (B, 784), and the snapshot that gave them.
@@ -57,7 +58,7 @@ class Predictor:
             if isinstance(news, RedisAwayError):
                 if not away:
                     log.warning("no new weights", error=str(news))
-                away, self._trouble = True, str(news)
+                away, self.trouble = True, str(news)
                 continue
             away = False
             self._snapshot = news
