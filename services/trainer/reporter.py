@@ -179,9 +179,11 @@ class Reporter:
     def _tell_frame(self, now: float) -> None:
         if self.token is None:
             return
+        # Before the history: a frame that tells of a change must hold all that led to it.
         revision, generation = self._state.settings.revision, self._state.generation
+        training = self._state.training
         history = self._collect()
-        signal = self._signal(now, history)
+        signal = self._signal(now, history, training)
         bare = msgspec.structs.replace(signal, history=History())
         if bare == self._last and not history.iteration and now - self._told_at < RENEW_S:
             return
@@ -192,7 +194,7 @@ class Reporter:
             return
         self._last, self._told_at = bare, now
 
-    def _signal(self, now: float, history: History) -> ResponseSignal:
+    def _signal(self, now: float, history: History, training: bool) -> ResponseSignal:
         state, feed, dataset = self._state, self.feed, self.dataset
         _, queued = self._bus.flow.lengths() if feed else (0, 0)
         waiting, ready = (feed.waiting_count, feed.ready_count) if feed else (0, 0)
@@ -206,9 +208,9 @@ class Reporter:
             data_futures_len=max(0, waiting - queued),
             iteration=iteration,
             cache_size=state.settings.cache_size,
-            training=state.training,
-            trainer=self._word(now),
-            target_iteration=state.target_iteration if state.training else None,
+            training=training,
+            trainer=self._word(now, training),
+            target_iteration=state.target_iteration if training else None,
             version=self.version,
             epoch=state.place.epoch,
             samples_per_second=self._rate(now),
@@ -220,9 +222,9 @@ class Reporter:
             history_from=history.iteration[0] - 1 if history.iteration else state.iteration,
         )
 
-    def _word(self, now: float) -> TrainerState:
+    def _word(self, now: float, training: bool) -> TrainerState:
         """Return the trainer's state: starved if it mostly waited since last asked."""
-        if not self._state.training:
+        if not training:
             return "paused"
         if self.feed is None:
             return "waiting for data"
