@@ -70,8 +70,8 @@ def test_a_training_is_kept_now_and_then_and_at_its_end(
     assert len(history(client)) == len(entries)
 
 
-def test_a_long_training_is_not_kept_more_often_than_set(
-    serve: Serve, settings: Settings, trainer: Any
+def test_a_training_is_not_kept_more_often_than_set_but_at_its_end(
+    serve: Serve, settings: Settings, trainer: Any, wait_until: Wait
 ) -> None:
     client = serve(settings.model_copy(update={"checkpoint_s": 3600.0}))
     trainer.lead()
@@ -79,7 +79,10 @@ def test_a_long_training_is_not_kept_more_often_than_set(
     for iteration in range(1, 20):
         trainer.publish(iteration)
         time.sleep(0.1)
+    time.sleep(1.2)  # a trainer that waits for data has not stopped
     assert history(client) == []
+    trainer.tell(training=False)
+    wait_until(lambda: [entry["iteration"] for entry in history(client)] == [19], 3)
 
 
 def test_the_first_weights_and_tunes_are_kept_at_once(
