@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ MAX_PICTURE_PIXELS = 16_000_000  # as many as a phone's camera makes; more is a 
 PICTURE_TYPES = {"image/png": "PNG", "image/jpeg": "JPEG"}
 SHAPES = f"{INPUTS} numbers in 0..1, or {IMAGE_SIDE} lists of {IMAGE_SIDE}"
 PAPER_IS_BRIGHT = 0.5  # mean brightness of the rim above which a picture is ink on paper
+# What Pillow raises for one broken file or another.
+UNREADABLE = (OSError, ValueError, SyntaxError, LookupError, EOFError, struct.error)
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, which is higher, would only warn
 
 
@@ -94,7 +97,7 @@ def read_picture(body: bytes, content_type: str) -> Floats:
         colours = picture.convert("RGBA")
     except UnidentifiedImageError as error:
         raise Problem(422, f"the body is no {kind}: it starts with {body[:8]!r}") from error
-    except (OSError, ValueError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise Problem(422, f"the body is no {kind} that can be read: {error}") from error
     paper = Image.new("RGBA", colours.size, "white")  # under what is transparent
     grey = Image.alpha_composite(paper, colours).convert("L")

@@ -338,8 +338,8 @@ def test_another_size_cannot_be_taken_as_it_is(client: httpx.Client) -> None:
     )
 
 
-def png_of_size(width: int, height: int) -> bytes:
-    """Return a PNG that announces so many pixels and holds next to none."""
+def png_of_size(width: int, height: int, *others: tuple[bytes, bytes]) -> bytes:
+    """Return a PNG that announces so many pixels and holds few; `others` go before them."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         whole = name + data
@@ -347,9 +347,14 @@ def png_of_size(width: int, height: int) -> bytes:
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     pixels = zlib.compress(b"\0" * 1000)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        chunk(*part) for part in ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
-    )
+    parts = ((b"IHDR", header), *others, (b"IDAT", pixels), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def test_a_png_whose_parts_are_broken_is_refused(client: httpx.Client) -> None:
+    assert infer(client, png_of_size(20, 20)).status_code == 200
+    detail = detail_of(infer(client, png_of_size(20, 20, (b"iCCP", b""))), 422)
+    assert detail.startswith("the body is no PNG that can be read: ")
 
 
 @pytest.mark.parametrize(
