@@ -2,6 +2,7 @@
 
 const { uPlot } = globalThis;
 const HEIGHT = 220;
+const FEWEST_ITERATIONS = 10;
 
 /** Colours come from the style sheet, so that light and dark are decided in one place. */
 function colour(name) {
@@ -28,13 +29,21 @@ function axis(overrides) {
   };
 }
 
+/** A curve that has hardly begun is not stretched over the whole width. */
+function iterationRange(min, max) {
+  return [min, Math.max(max, min + FEWEST_ITERATIONS)];
+}
+
 function optionsFor({ series, range, onCursor }, width) {
   return {
     width,
     height: HEIGHT,
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
-    scales: { x: { time: false, range: (_, min, max) => [min, Math.max(max, min + 10)] }, y: { range: (_, min, max) => range(min, max) } },
+    scales: {
+      x: { time: false, range: (_, min, max) => iterationRange(min ?? 0, max ?? 0) },
+      y: { range: (_, min, max) => range(min, max) },
+    },
     axes: [axis({ space: 70, size: 30 }), axis({ space: 36, size: 46 })],
     series: [{}, ...series.map(({ kind }) => KINDS[kind])],
     hooks: { setCursor: [onCursor] },

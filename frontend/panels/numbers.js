@@ -1,7 +1,7 @@
 // The data: the 784 numbers of the drawing, readable and to take along.
 
 import { PIXELS } from "../core/brush.js";
-import { part, setText } from "../dom.js";
+import { part, setFlag, setNote } from "../dom.js";
 
 const RELEASE_MS = 3000; // how long "Copied" stays
 
@@ -22,7 +22,7 @@ export function createNumbersPanel(store) {
   return function render({ numbers, drawing }) {
     const opened = numbers.shown && panel.hidden;
     panel.hidden = !numbers.shown;
-    setText(note, numbers.note ?? "");
+    setNote(note, numbers.note);
     if (!numbers.shown) return;
     if (shownRevision !== drawing.revision) drawing.pixels.forEach((ink, index) => fill(cells[index], ink));
     shownRevision = drawing.revision;
@@ -35,6 +35,7 @@ function fill(cell, ink) {
   if (cell.textContent === text) return;
   cell.textContent = text;
   cell.style.setProperty("--ink-strength", text);
+  setFlag(cell, "zero", text === "0");
 }
 
 /** Two decimals without trailing zeros: 0, 0.5, 0.87, 1. */

@@ -4,7 +4,7 @@ import { tune } from "../api.js";
 import * as format from "../core/format.js";
 import { part, setNote, setText } from "../dom.js";
 
-const NOTE = "One training step on your drawing alone.";
+const NOTE = "One step on this drawing alone.";
 
 export function createTeachPanel(store) {
   const form = document.querySelector("[data-part=teach]");

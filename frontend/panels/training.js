@@ -101,7 +101,6 @@ function createSetting(store, send, key) {
     if (!(edited && document.activeElement === input) && input.value !== shown) input.value = shown;
     setFlag(row, "pending", pending !== null);
     setFlag(row, "error", error !== null);
-    input.setAttribute("aria-invalid", String(error !== null));
     setText(note, error ?? (pending === null ? "" : "Asking the server…"));
   };
 }

@@ -6,13 +6,17 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.wait import wait_for
+from tests.conftest import Stack
+
+DEADLINE_MS = 30_000  # generous: the whole stack and a browser may share two busy cores
+expect.set_options(timeout=DEADLINE_MS)
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}}
@@ -21,16 +25,10 @@ PHONE: dict[str, Any] = {
     "has_touch": True,
     "is_mobile": True,
 }
-DEFAULTS = {"SetBatchSize": 64, "SetLearningRate": 0.1, "SetCacheSize": 16}
+DEFAULTS = {"SetBatchSize": 128, "SetLearningRate": 0.1, "SetCacheSize": 16}
 
 Status = Callable[[], dict[str, Any]]
 OpenPage = Callable[..., Page]
-
-
-class Stack(Protocol):
-    """What the tests need of the running stack."""
-
-    url: str
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +48,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def api(stack: Stack) -> Iterator[httpx.Client]:
     """The REST interface, to see what the page did to the server."""
-    with httpx.Client(base_url=stack.url, timeout=10) as client:
+    with httpx.Client(base_url=stack.url, timeout=DEADLINE_MS / 1000) as client:
         yield client
 
 
@@ -63,7 +61,7 @@ def status(api: httpx.Client) -> Status:
 @pytest.fixture
 def at_rest(api: httpx.Client, status: Status) -> None:
     """A run that is stopped, at its default settings, with weights to classify by."""
-    wait_for(lambda: status()["version"] > 0 and status()["trainer"] != "none", 30)
+    wait_for(lambda: status()["version"] > 0 and status()["trainer"] != "none")
     api.post("/control", json={"type": "Stop"}).raise_for_status()
     for signal, value in DEFAULTS.items():
         api.post("/control", json={"type": signal, "value": value}).raise_for_status()
@@ -79,10 +77,10 @@ def open_page(browser: Browser, stack: Stack, at_rest: None) -> Iterator[OpenPag
         context = browser.new_context(**{**kind, **options})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(DEADLINE_MS)
         page.on("pageerror", lambda error: failures.append(str(error)))
         page.goto(stack.url)
-        page.get_by_test_id("connection").get_by_text("connected", exact=True).wait_for()
+        expect(page.get_by_test_id("connection")).to_have_text("connected")
         return page
 
     yield open_one

@@ -8,7 +8,7 @@ import re
 import httpx
 from playwright.sync_api import Page, Request, Route, expect
 
-from tests.browser.conftest import DESKTOP, OpenPage, Stack
+from tests.browser.conftest import DESKTOP, OpenPage
 from tests.browser.sheet import (
     ONE,
     SEVEN,
@@ -20,6 +20,7 @@ from tests.browser.sheet import (
     place,
 )
 from tests.browser.wait import wait_for
+from tests.conftest import Stack
 
 
 def is_close(image: list[float], other: list[float]) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, OpenPage, Stack
+from tests.browser.conftest import DESKTOP, PHONE, OpenPage
 from tests.browser.sheet import SEVEN, draw, expect_guess
+from tests.conftest import Stack
 
 HANDLES = [
     "grid",
@@ -162,7 +163,7 @@ def test_the_page_comes_back_after_the_connection_was_lost(
     page.get_by_test_id("start").click()
     expect(page.locator("[data-part=run-error]")).to_contain_text("no connection")
     line.cut = False
-    expect(connection).to_have_text("connected", timeout=15_000)
+    expect(connection).to_have_text("connected")
     expect(page.get_by_text("The connection to the server is lost.")).to_be_hidden()
     assert line.opened >= 3
     page.get_by_test_id("train-n-count").fill("5")

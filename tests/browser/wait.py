@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
     """Return as soon as `condition` holds; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
