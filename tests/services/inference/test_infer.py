@@ -339,7 +339,7 @@ def test_another_size_cannot_be_taken_as_it_is(client: httpx.Client) -> None:
 
 
 def png_of_size(width: int, height: int, *others: tuple[bytes, bytes]) -> bytes:
-    """Return a PNG that announces so many pixels and holds few; `others` go before them."""
+    """Return a PNG that announces so many pixels and holds few; `others` go after them."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         whole = name + data
@@ -347,7 +347,7 @@ def png_of_size(width: int, height: int, *others: tuple[bytes, bytes]) -> bytes:
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     pixels = zlib.compress(b"\0" * 1000)
-    parts = ((b"IHDR", header), *others, (b"IDAT", pixels), (b"IEND", b""))
+    parts = ((b"IHDR", header), (b"IDAT", pixels), *others, (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
 
 
