@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -28,6 +29,7 @@ from wire.connection import RedisAwayError
 
 REDIS_START_S = 15.0
 TICK_S = 0.2
+STILL_WAITING_S = 5.0
 log = structlog.get_logger()
 
 
@@ -95,21 +97,17 @@ class Supervisor:
         bus.close()
 
     def _greet(self, stop: threading.Event) -> None:
-        """Say where the page is, once everything is ready; say meanwhile what is not."""
-        began, told = time.monotonic(), ""
-        host = self._settings.host if self._settings.host != "0.0.0.0" else "127.0.0.1"
+        """Say where the page is, once everything is ready; say now and then what is not."""
+        host = "127.0.0.1" if self._settings.host == "0.0.0.0" else self._settings.host
         url = f"http://{host}:{self._settings.port}"
+        told_at = time.monotonic()
         while not stop.wait(0.1):
-            try:
-                urllib.request.urlopen(f"{url}/readyz", timeout=5).close()
+            missing = _missing(url)
+            if not missing:
                 break
-            except urllib.error.HTTPError as error:
-                reasons = error.read().decode()
-                if reasons != told and time.monotonic() - began > 3:
-                    log.info("not ready yet", reasons=reasons)
-                    told = reasons
-            except OSError:
-                continue
+            if time.monotonic() - told_at > STILL_WAITING_S:
+                log.info("not ready yet", reasons=missing)
+                told_at = time.monotonic()
         else:
             return
         print(
@@ -129,6 +127,17 @@ class Supervisor:
         self._children.drop(others)
         self._children.drop(redis)
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _missing(url: str) -> list[str]:
+    """Return why what is served at `url` is not ready; nothing if it is."""
+    try:
+        urllib.request.urlopen(f"{url}/readyz", timeout=5).close()
+    except urllib.error.HTTPError as error:
+        return [str(reason) for reason in json.load(error)["reasons"]]
+    except OSError as error:
+        return [f"web: {error}"]
+    return []
 
 
 def _lock(folder: Path) -> IO[str]:
