@@ -205,3 +205,31 @@ def run_local(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "services.local"], cwd=Path(__file__).parents[2], env=environment,
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
+
+
+def test_redis_killed_while_it_trains_comes_back_and_training_goes_on(
+    make_stack, wait_until
+) -> None:
+    stack = make_stack()
+    stack.start()
+    stack.control(type="Start")
+    wait_until(lambda: stack.status()["iteration"] > 200, what="training")
+    before = stack.status()["iteration"]
+    (redis_pid,) = [
+        child.pid
+        for child in psutil.Process(stack.process.pid).children()
+        if "redis-server" in child.name()
+    ]
+    os.kill(redis_pid, signal.SIGKILL)
+    answer = wait_until(lambda: _unless_ok(stack.client.get("/status")), what="the failure")
+    assert answer.status_code == 503
+    assert answer.json()["detail"].startswith("Redis is away")
+    image = {"image": [0.5] * 784}
+    assert stack.client.post("/infer", json=image).status_code == 200  # goes on with what it has
+    wait_until(lambda: stack.client.get("/status").status_code == 200, 30, "Redis")
+    wait_until(lambda: stack.status()["iteration"] > before + 200, 30, "training")
+    assert stack.status()["problem"] is None
+
+
+def _unless_ok(answer: httpx.Response) -> httpx.Response | None:
+    return None if answer.status_code == 200 else answer
