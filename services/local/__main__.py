@@ -40,7 +40,8 @@ class Supervisor:
         self._settings = settings
         self._children = Children()
         self._scratch = Path(tempfile.mkdtemp(prefix="inkling-"))
-        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        # MALLOC_ARENA_MAX: glibc's heap for each thread would keep what large requests freed.
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}
         self._redis_url = settings.redis_url
 
     def run(self, stop: threading.Event) -> int:
