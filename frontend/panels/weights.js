@@ -23,7 +23,6 @@ export function createWeightsPanel(store) {
   const note = document.querySelector("[data-part=weights-note]");
   const error = document.querySelector("[data-part=weights-error]");
 
-  refresh();
   setInterval(() => document.hidden || store.state.connection.status !== "connected" || refresh(), REFRESH_MS);
   store.subscribe((state, previous) => {
     const back = state.connection.status === "connected" && previous.connection.status !== "connected";

@@ -24,6 +24,14 @@ test("frames join to one curve without a gap or a double", () => {
   assert.equal(curve.loss[19], 1 / 20);
 });
 
+test("an iteration that comes twice is one point", () => {
+  const curve = createCurve();
+  followSignal(curve, signalOf(0, 10));
+  followSignal(curve, signalOf(5, 15, { history_from: 10, loss: () => 9 }));
+  assert.deepEqual(curve.iteration, Array.from({ length: 15 }, (_, i) => i + 1));
+  assert.equal(curve.loss[7], 1 / 8);
+});
+
 test("a frame without history changes nothing", () => {
   const curve = createCurve();
   followSignal(curve, signalOf(0, 10));

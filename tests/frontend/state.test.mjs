@@ -76,6 +76,12 @@ test("waiting for data is said only when it lasts, and no longer when it ends", 
   assert.equal(reduce(starved, signal({ trainer: "training" }, 2100)).starved, false);
 });
 
+test("signals that come while it waits do not start the count anew", () => {
+  const waiting = (now) => signal({ trainer: "waiting for data" }, now);
+  assert.equal(after(waiting(0), waiting(600), { type: "tick", now: 1000 }).starved, true);
+  assert.equal(after(waiting(0), waiting(600), waiting(1100)).starved, true);
+});
+
 test("waiting that is broken by training starts to count anew", () => {
   const state = after(
     signal({ trainer: "waiting for data" }, 0),
