@@ -174,8 +174,8 @@ def test_it_learns_mnist_in_30_s(stack: Compose, wait_until: Callable[..., Any])
     assert stack.status()["dataset"] == "mnist"
     began = time.monotonic()
     stack.control(type="Start")
-    for wanted in (0.97, 0.975):
-        left_s = began + LEARN_S - time.monotonic()
+    for wanted, limit_s in ((0.97, LEARN_S), (0.975, 3 * LEARN_S)):
+        left_s = began + limit_s - time.monotonic()
         wait_until(lambda w=wanted: (stack.status()["test_acc"] or 0) > w, left_s, f"{wanted}")
         print(f"\n  a test accuracy of {wanted:.1%} after {time.monotonic() - began:.1f} s")
     after = stack.control(type="Stop")
