@@ -12,8 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.browser.wait import wait_for
-from tests.conftest import Stack
+from tests.conftest import Stack, wait_until
 
 DEADLINE_MS = 30_000  # generous: the whole stack and a browser may share two busy cores
 expect.set_options(timeout=DEADLINE_MS)
@@ -61,7 +60,7 @@ def status(api: httpx.Client) -> Status:
 @pytest.fixture
 def at_rest(api: httpx.Client, status: Status) -> None:
     """A run that is stopped, at its default settings, with weights to classify by."""
-    wait_for(lambda: status()["version"] > 0 and status()["trainer"] != "none")
+    wait_until(lambda: status()["version"] > 0 and status()["trainer"] != "none")
     api.post("/control", json={"type": "Stop"}).raise_for_status()
     for signal, value in DEFAULTS.items():
         api.post("/control", json={"type": signal, "value": value}).raise_for_status()

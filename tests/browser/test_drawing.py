@@ -19,8 +19,7 @@ from tests.browser.sheet import (
     ink_sum,
     place,
 )
-from tests.browser.wait import wait_for
-from tests.conftest import Stack
+from tests.conftest import Stack, wait_until
 
 
 def is_close(image: list[float], other: list[float]) -> bool:
@@ -136,7 +135,7 @@ def test_at_most_one_question_is_under_way_and_the_last_drawing_wins(page: Page)
     draw(page, SEVEN, steps=40)
     expect_guess(page)
     image = [value for row in ink(page) for value in row]
-    wait_for(lambda: is_close(json.loads(last)["image"], image))
+    wait_until(lambda: is_close(json.loads(last)["image"], image))
     assert most == 1
 
 

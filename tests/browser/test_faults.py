@@ -10,8 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.sheet import SEVEN, draw, expect_guess
-from tests.browser.wait import wait_for
-from tests.conftest import RedisServer, Stack
+from tests.conftest import RedisServer, Stack, wait_until
 
 MakeStack = Callable[..., Stack]
 LOST = "The connection to the server is lost."
@@ -65,7 +64,7 @@ def test_training_that_waits_for_data_says_so_and_how_to_add_workers(
     stack = make_stack(INKLING_DATA_LATENCY_MS="3000", INKLING_CACHE_SIZE="1")
     open_on(window, stack)
     window.get_by_test_id("start").click()
-    wait_for(lambda: stack.status()["trainer"] == "waiting for data")
+    wait_until(lambda: stack.status()["trainer"] == "waiting for data")
     note = window.locator("[data-part=starved]")
     expect(note).to_contain_text("Training waits for data")
     expect(note).to_contain_text("make scale DATA_WORKERS=4")

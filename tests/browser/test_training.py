@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, Status
 from tests.browser.sheet import SEVEN, draw, expect_guess
-from tests.browser.wait import wait_for
+from tests.conftest import wait_until
 
 SETTINGS = [
     ("batch-size", "batch_size", "32", 32),
@@ -25,10 +25,10 @@ def number(page: Page, testid: str) -> float:
 def test_start_trains_and_stop_stops(page: Page, status: Status) -> None:
     before = status()["iteration"]
     page.get_by_test_id("start").click()
-    wait_for(lambda: status()["training"] and status()["iteration"] > before + 20)
+    wait_until(lambda: status()["training"] and status()["iteration"] > before + 20)
     expect(page.get_by_text("training", exact=True)).to_be_visible()
     page.get_by_test_id("stop").click()
-    wait_for(lambda: not status()["training"])
+    wait_until(lambda: not status()["training"])
     expect(page.get_by_test_id("iteration")).to_have_text(str(status()["iteration"]))
 
 
@@ -36,7 +36,7 @@ def test_train_n_trains_so_many_iterations_and_stops(page: Page, status: Status)
     target = status()["iteration"] + 40
     page.get_by_test_id("train-n-count").fill("40")
     page.get_by_test_id("train-n").click()
-    wait_for(lambda: status()["iteration"] == target and not status()["training"])
+    wait_until(lambda: status()["iteration"] == target and not status()["training"])
     expect(page.get_by_test_id("iteration")).to_have_text(str(target))
 
 
@@ -55,7 +55,7 @@ def test_a_setting_takes_effect_at_the_server(
     control = page.get_by_test_id(testid)
     control.fill(typed)
     control.press("Enter")
-    wait_for(lambda: status()[field] == pytest.approx(value))
+    wait_until(lambda: status()[field] == pytest.approx(value))
     expect(page.locator("[data-pending]")).to_have_count(0)
     expect(control).to_have_value(typed)
 
@@ -106,7 +106,7 @@ def test_the_nine_fields_are_shown_live(page: Page, status: Status) -> None:
     page.get_by_test_id("train-n-count").fill("30")
     page.get_by_test_id("train-n").click()
     target = status()["iteration"]
-    wait_for(lambda: not status()["training"] and status()["iteration"] >= target)
+    wait_until(lambda: not status()["training"] and status()["iteration"] >= target)
     now = status()
     expect(page.get_by_test_id("iteration")).to_have_text(str(now["iteration"]))
     expect(page.get_by_test_id("version")).to_have_text(str(now["version"]))
@@ -124,7 +124,7 @@ def test_the_nine_fields_are_shown_live(page: Page, status: Status) -> None:
 def test_the_test_accuracy_appears_after_training(page: Page, status: Status) -> None:
     page.get_by_test_id("train-n-count").fill("200")
     page.get_by_test_id("train-n").click()
-    wait_for(lambda: status()["test_acc"] is not None)
+    wait_until(lambda: status()["test_acc"] is not None)
     page.wait_for_function(
         "() => Number(document.querySelector('[data-testid=test-acc]').textContent) > 0"
     )
@@ -145,7 +145,7 @@ def test_a_page_opened_late_shows_the_whole_curve(
     page.get_by_test_id("train-n-count").fill("100")
     page.get_by_test_id("train-n").click()
     target = status()["iteration"] + 1
-    wait_for(lambda: not status()["training"] and status()["iteration"] >= target)
+    wait_until(lambda: not status()["training"] and status()["iteration"] >= target)
     late = open_page()
     first = late.evaluate(
         """() => new Promise((done) => {

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from tests.browser.conftest import Status
 from tests.browser.sheet import SEVEN, draw
-from tests.browser.wait import wait_for
+from tests.conftest import wait_until
 
 
 def train(page: Page, status: Status, iterations: int) -> int:
@@ -20,7 +20,7 @@ def train(page: Page, status: Status, iterations: int) -> int:
     target = int(status()["iteration"]) + iterations
     page.get_by_test_id("train-n-count").fill(str(iterations))
     page.get_by_test_id("train-n").click()
-    wait_for(lambda: status()["iteration"] == target and not status()["training"])
+    wait_until(lambda: status()["iteration"] == target and not status()["training"])
     return target
 
 
@@ -38,7 +38,7 @@ def reset(page: Page, status: Status) -> None:
     """Start afresh, saying yes in the page."""
     page.get_by_test_id("weights-reset").click()
     page.get_by_test_id("weights-reset-confirm").click()
-    wait_for(lambda: status()["iteration"] == 0)
+    wait_until(lambda: status()["iteration"] == 0)
 
 
 def test_save_then_train_on_then_restore(page: Page, api: httpx.Client, status: Status) -> None:
@@ -53,7 +53,7 @@ def test_save_then_train_on_then_restore(page: Page, api: httpx.Client, status: 
     train(page, status, 20)
     row.get_by_role("radio").check()
     page.get_by_test_id("weights-restore").click()
-    wait_for(lambda: status()["iteration"] == saved_at)
+    wait_until(lambda: status()["iteration"] == saved_at)
     assert api.get("/weights").json() == weights
     expect(page.get_by_test_id("iteration")).to_have_text(str(saved_at))
 
@@ -92,7 +92,7 @@ def test_what_is_downloaded_can_be_uploaded_again(
     before = status()["version"]
     page.get_by_test_id("weights-upload").set_input_files(path)
     expect(page.get_by_text("is now version")).to_be_visible()
-    wait_for(lambda: status()["version"] > before)
+    wait_until(lambda: status()["version"] > before)
     assert api.get("/weights").json() == weights
 
 
@@ -139,7 +139,7 @@ def test_tune_takes_a_step_on_the_drawing(page: Page, status: Status) -> None:
         expect(page.get_by_test_id("tune-loss")).to_have_text(f"{losses[-1]:.4f}")
         expect(page.get_by_test_id("tune")).to_be_enabled()
     assert losses[2] < losses[0]
-    wait_for(lambda: status()["version"] > before)
+    wait_until(lambda: status()["version"] > before)
 
 
 def test_tune_without_a_drawing_asks_for_one(page: Page) -> None:
