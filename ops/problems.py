@@ -74,7 +74,36 @@ def problem_response(
     )  # fmt: skip
 
 
-def _http_error(request: Request, error: HTTPException) -> JSONResponse:
+def _redis_away(error: RedisAwayError) -> Problem:
+    log.warning("redis is away", error=str(error))
+    detail = "Redis is away; nothing was changed. Try again in a few seconds."
+    return Problem(503, detail, {"Retry-After": "2"})
+
+
+def _no_answer(error: NoAnswerError) -> Problem:
+    detail = f"{error}: is one running? Nothing was changed."
+    return Problem(503, detail, {"Retry-After": "2"})
+
+
+_PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
+    Problem: lambda error: error,
+    RequestValidationError: lambda error: Problem(422, describe(error.errors())),
+    ValidationError: lambda error: Problem(422, describe(error.errors())),
+    MalformedError: lambda error: Problem(422, str(error)),
+    RedisAwayError: _redis_away,
+    NoAnswerError: _no_answer,
+    NoReplyError: lambda error: Problem(504, f"{error}; look at /status before you try again."),
+}
+EXPECTED = tuple(_PROBLEMS)  # the errors for which as_problem has an answer
+
+
+def as_problem(error: Exception) -> Problem:
+    """Return what to tell the caller about an error of one of the kinds in EXPECTED."""
+    kind = next(kind for kind in type(error).__mro__ if kind in _PROBLEMS)
+    return _PROBLEMS[kind](error)
+
+
+def _http_error(request: Request, error: Any) -> JSONResponse:
     detail = str(error.detail)
     if error.status_code == HTTPStatus.NOT_FOUND:
         detail = f"there is no {request.url.path}: /docs lists what there is"
@@ -83,10 +112,9 @@ def _http_error(request: Request, error: HTTPException) -> JSONResponse:
     return problem_response(error.status_code, detail, dict(error.headers or {}))
 
 
-def _redis_away(_: Request, error: RedisAwayError) -> JSONResponse:
-    log.warning("redis is away", error=str(error))
-    detail = "Redis is away; nothing was changed. Try again in a few seconds."
-    return problem_response(503, detail, {"Retry-After": "2"})
+def _expected(_: Request, error: Exception) -> JSONResponse:
+    problem = as_problem(error)
+    return problem_response(problem.status, problem.detail, problem.headers)
 
 
 def _failed(_: Request, error: Exception) -> JSONResponse:
@@ -94,30 +122,12 @@ def _failed(_: Request, error: Exception) -> JSONResponse:
     return problem_response(500, detail, {"Connection": "close"})  # as the server does now
 
 
-def _no_answer(_: Request, error: NoAnswerError) -> JSONResponse:
-    detail = f"{error}: is one running? Nothing was changed."
-    return problem_response(503, detail, {"Retry-After": "2"})
-
-
-_ANSWERS: dict[type[Exception], Callable[[Request, Any], JSONResponse]] = {
-    Problem: lambda _, error: problem_response(error.status, error.detail, error.headers),
-    HTTPException: _http_error,
-    RequestValidationError: lambda _, error: problem_response(422, describe(error.errors())),
-    ValidationError: lambda _, error: problem_response(422, describe(error.errors())),
-    MalformedError: lambda _, error: problem_response(422, str(error)),
-    RedisAwayError: _redis_away,
-    NoAnswerError: _no_answer,
-    NoReplyError: lambda _, error: problem_response(
-        504, f"{error}; look at /status before you try again."
-    ),
-    Exception: _failed,  # our own mistakes; the server logs them
-}
-
-
 def install_problems(app: FastAPI) -> None:
     """Make every error of `app` answer as a problem."""
-    for kind, answer in _ANSWERS.items():
-        app.add_exception_handler(kind, answer)
+    for kind in EXPECTED:
+        app.add_exception_handler(kind, _expected)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _failed)  # our own mistakes; the server logs them
 
 
 async def read_body(request: Request, limit: int) -> bytes:

@@ -16,6 +16,7 @@ from wire.wanted import push_wake
 
 T = TypeVar("T")
 Service = Literal["trainer", "weights"]  # those that take calls
+_NAMES: dict[Service, str] = {"trainer": "trainer", "weights": "weights service"}
 REPLY_TTL_S = 60
 CALL_DEADLINE_S = 8.0
 MIN_BLOCK_S = 0.01  # Redis before 7.0 takes less than a millisecond for "as long as it takes"
@@ -76,7 +77,10 @@ class Calls:
 
     @reaches_redis
     def call(
-        self, service: Service, request: Tune | Restore | Upload, deadline_s: float = CALL_DEADLINE_S
+        self,
+        service: Service,
+        request: Tune | Restore | Upload,
+        deadline_s: float = CALL_DEADLINE_S,
     ) -> Reply:
         """Hand `request` to one process of `service` and return its reply.
 
@@ -91,10 +95,10 @@ class Calls:
             pipe.execute()
         reply = self._reply(name, deadline_s / 2)
         if reply is None and self._client.lrem(self._keys.calls(service), 1, data):
-            raise NoAnswerError(f"no {service} took the call")
+            raise NoAnswerError(f"no {_NAMES[service]} took the call")
         reply = reply or self._reply(name, deadline_s / 2)
         if reply is None:
-            raise NoReplyError(f"the {service} took the call, but did not answer in time")
+            raise NoReplyError(f"the {_NAMES[service]} took the call, but did not answer in time")
         answer: Reply = _decoded(Reply, reply)
         return answer
 

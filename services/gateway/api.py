@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -11,20 +11,17 @@ import msgspec
 import structlog
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 from prometheus_client import Counter
-from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from ops.health import health_routes
-from ops.problems import Problem, describe, install_problems, read_body
+from ops.problems import EXPECTED, as_problem, install_problems, read_body
 from ops.settings import Settings
 from services.gateway.control import Control, name_of, read_signal
 from services.gateway.fanout import Fanout, Viewer
 from services.gateway.run import Run
 from services.gateway.weights import WeightsStream
 from wire.bus import Bus
-from wire.calls import NoAnswerError, NoReplyError
 from wire.codec import encode
-from wire.connection import RedisAwayError
 from wire.controls import CONTROL_SIGNAL, MAX_SET_WEIGHTS_BYTES, GetStatus, Subscribe
 from wire.messages import ResponseSignal
 
@@ -51,7 +48,18 @@ class Gateway:
     def __init__(self, bus: Bus) -> None:
         self.run = Run(bus)
         self.control = Control(bus, self.run)
-        self.fanout = Fanout(self.run, WeightsStream(bus))
+        self._weights = WeightsStream(bus)
+        self.fanout = Fanout(self.run, self._weights)
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to follow the run; viewers are served in `loop`."""
+        self.fanout.start(loop)
+        self.run.start()
+
+    def stop(self) -> None:
+        """End all threads."""
+        self.run.stop()
+        self._weights.stop()
 
     async def converse(self, socket: WebSocket) -> None:
         """Serve one viewer until either side ends the connection."""
@@ -81,32 +89,25 @@ class Gateway:
             data: str | bytes = message.get("text") or message.get("bytes") or b""
             answer = await self._answer(viewer, data)
             if answer is not None:
-                async with viewer.sending:
-                    await viewer.socket.send_text(answer.decode())
+                async with viewer.sending:  # a status must not be older than a frame before it
+                    await viewer.socket.send_text(answer().decode())
 
-    async def _answer(self, viewer: Viewer, data: str | bytes) -> bytes | None:
+    async def _answer(self, viewer: Viewer, data: str | bytes) -> Callable[[], bytes] | None:
+        """Obey a signal; return what makes the text to answer with, if there is to be any."""
         try:
             signal = await run_in_threadpool(read_signal, data)
             if isinstance(signal, Subscribe):
-                wanted = signal.weights if signal.weights_hz else "none"
-                precision = None if wanted == "none" else wanted
+                precision = None if signal.weights == "none" else signal.weights
                 self.fanout.subscribe(viewer, precision, signal.weights_hz)
-                return None
-            status = await run_in_threadpool(self.control.obey, signal)
-        except ValidationError as error:
-            return self._refuse(data, describe(error.errors()))
-        except Problem as problem:
-            return self._refuse(data, problem.detail)
-        except RedisAwayError:
-            return self._refuse(data, "Redis is away; nothing was changed. Try again soon.")
-        except (NoAnswerError, NoReplyError) as error:
-            return self._refuse(data, str(error))
+            else:
+                await run_in_threadpool(self.control.obey, signal)
+        except EXPECTED as error:
+            SIGNALS.labels("refused").inc()
+            name = await run_in_threadpool(name_of, data)
+            refusal = {"type": "Error", "signal": name, "detail": as_problem(error).detail}
+            return lambda: msgspec.json.encode(refusal)
         SIGNALS.labels("obeyed").inc()
-        return encode(status) if isinstance(signal, GetStatus) else None
-
-    def _refuse(self, data: str | bytes, detail: str) -> bytes:
-        SIGNALS.labels("refused").inc()
-        return msgspec.json.encode({"type": "Error", "signal": name_of(data), "detail": detail})
+        return (lambda: encode(self.run.status())) if isinstance(signal, GetStatus) else None
 
 
 def create_app(bus: Bus, settings: Settings) -> FastAPI:
@@ -115,10 +116,9 @@ def create_app(bus: Bus, settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        gateway.fanout.start(asyncio.get_running_loop())
-        gateway.run.start()
+        gateway.start(asyncio.get_running_loop())
         yield
-        await run_in_threadpool(gateway.run.stop)
+        await run_in_threadpool(gateway.stop)
 
     app = FastAPI(title="Inkling gateway", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.reasons = gateway.run.reasons

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from pydantic_core import from_json
 
 from ops.problems import Problem
 from services.gateway.run import Run
@@ -12,6 +13,7 @@ from wire.bus import Bus
 from wire.calls import Reply, Restore, Upload
 from wire.controls import (
     CONTROL_SIGNAL,
+    MAX_SET_WEIGHTS_BYTES,
     MAX_SIGNAL_BYTES,
     ControlSignal,
     GetStatus,
@@ -26,6 +28,7 @@ from wire.controls import (
 from wire.messages import ResponseSignal
 from wire.wanted import Changes
 
+SET_WEIGHTS = "SetWeights"  # the one signal that may be large
 EFFECT_S = 5.0  # a trainer obeys within milliseconds; after this there is none
 
 
@@ -34,17 +37,19 @@ def read_signal(data: bytes | str) -> ControlSignal:
 
     Raises pydantic.ValidationError for what is none, Problem for one that is too large.
     """
-    signal = CONTROL_SIGNAL.validate_json(data)
-    if len(data) > MAX_SIGNAL_BYTES and not isinstance(signal, SetWeights):
-        raise Problem(413, f"the signal is over the limit of {MAX_SIGNAL_BYTES:,} bytes")
-    return signal
+    size = len(data if isinstance(data, bytes) else data.encode())
+    if size > MAX_SIGNAL_BYTES:
+        limit = MAX_SET_WEIGHTS_BYTES if name_of(data) == SET_WEIGHTS else MAX_SIGNAL_BYTES
+        if size > limit:
+            raise Problem(413, f"the signal has {size:,} bytes; allowed are {limit:,}")
+    return CONTROL_SIGNAL.validate_json(data)
 
 
 def name_of(data: bytes | str) -> str | None:
     """Return the type that a signal gives itself, however wrong the rest of it is."""
     try:
-        fields: Any = orjson.loads(data)
-    except orjson.JSONDecodeError:
+        fields: Any = from_json(data)
+    except ValueError:
         return None
     name = fields.get("type") if isinstance(fields, dict) else None
     return name[:40] if isinstance(name, str) else None

@@ -67,7 +67,11 @@ class Fanout:
             self.subscribe(viewer, None, 0)
 
     def subscribe(self, viewer: Viewer, precision: Precision | None, weights_hz: float) -> None:
-        """Give the viewer weights in this precision, `weights_hz` times a second at most."""
+        """Give the viewer weights in this precision, `weights_hz` times a second at most.
+
+        None, or 0 times, gives it none.
+        """
+        precision = precision if weights_hz else None
         if precision is not None and viewer.precision is None:
             self._weights.subscribe()
         if precision is None and viewer.precision is not None:

@@ -14,11 +14,12 @@ from wire.bus import Bus
 from wire.codec import MalformedError, encode
 from wire.connection import RedisAwayError
 from wire.curve import Curve, merge
-from wire.messages import Evaluation, Frame, History, ResponseSignal
+from wire.messages import Frame, History, ResponseSignal
 
 SILENT_S = 3.0  # a trainer sends a frame a second at least; after so long there is none
 TICK_S = 0.5
 MAX_RECENT = 1200  # frames, a minute at full speed; whoever is further behind gets all, thinned
+REDIS_AWAY = "Redis is away: training pauses, and goes on by itself when it is back."
 NO_TRAINER = "No trainer is running: training goes on when one is back."
 
 log = structlog.get_logger()
@@ -66,7 +67,7 @@ class Run:
     def status(self) -> ResponseSignal:
         """Return the state of the run, without history."""
         with self._changed:
-            return msgspec.structs.replace(self._signal, problem=self._problem())
+            return self._present(History(), self._signal.iteration)
 
     def wait_until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         """Block until `holds()`, `timeout_s` seconds at most; return whether it does."""
@@ -87,14 +88,16 @@ class Run:
             else:
                 frames = [self._recent[k] for k in range(-behind, 0)]
                 history, start = merge(frames)
-            return self.number, self._encode(history, start)
+            return self.number, encode(self._present(history, start))
 
-    def _encode(self, history: History, start: int) -> bytes:
-        return encode(
-            msgspec.structs.replace(
-                self._signal, problem=self._problem(), history=history, history_from=start
-            )
+    def _present(self, history: History, start: int) -> ResponseSignal:
+        """Return the state as it is now, whatever the trainer said last."""
+        signal = msgspec.structs.replace(
+            self._signal, problem=self._problem(), history=history, history_from=start
         )
+        if not self._is_silent():
+            return signal
+        return msgspec.structs.replace(signal, trainer="none", samples_per_second=0.0)
 
     def _problem(self) -> str | None:
         if self._away:
@@ -113,44 +116,43 @@ class Run:
         start = self._signal.iteration if start is None else start
         self._recent.append((history, start))
         self.number += 1
-        self._encoded = self._encode(history, start)
+        self._encoded = encode(self._present(history, start))
         self._changed.notify_all()
         self.on_news()
 
     def _follow_frames(self) -> None:
         for news in self._bus.training.follow_frames(self._stop):
-            if isinstance(news, RedisAwayError):
-                self._lose(news)
-            elif isinstance(news, Frame):
-                self._take(news)
-            else:
-                try:
-                    self._catch_up(self._bus.training.frame(), self._bus.training.curve())
-                except RedisAwayError as error:
-                    self._lose(error)
-                except MalformedError as error:
-                    log.error("what Redis holds of the run is not usable", error=str(error))
+            try:
+                if isinstance(news, RedisAwayError):
+                    raise news
+                if news is None:
+                    self._catch_up()
+                else:
+                    self._take(news)
+            except RedisAwayError as error:
+                self._lose(REDIS_AWAY, error)
+            except MalformedError as error:
+                self._lose(f"What Redis holds of the run is not usable: {error}.", error)
 
-    def _lose(self, error: RedisAwayError) -> None:
+    def _lose(self, why: str, error: Exception) -> None:
         with self._changed:
-            if not self._away:
-                log.warning("redis is away", error=str(error))
-            told = self._away
-            self._away = "Redis is away: training pauses, and goes on by itself when it is back."
-            if told != self._away:
+            if why != self._away:
+                log.warning("the run is out of sight", error=str(error))
+                self._away = why
                 self._tell()
 
-    def _catch_up(self, frame: Frame | None, curve: Curve) -> None:
+    def _catch_up(self) -> None:
         """Take over the whole run, after a (re)connection; tell what is new about it."""
-        evaluation = self._bus.live.evaluation()
+        training = self._bus.training
+        is_led, frame, curve = training.is_led(), training.frame(), training.curve()
         with self._changed:
             start = min(self._curve.last_iteration, curve.last_iteration)
             self._curve, self._away = curve, ""
+            if is_led:  # the trainer gets time for its next frame before it counts as silent
+                self._frame_at = time.monotonic()
             if frame is not None:
                 self._set_signal(frame)
-            if evaluation is not None:
-                self._set_test_acc(evaluation)
-            self._tell(curve.since(start), start)
+            self._tell(curve.since(start) if start else curve.history(), start)
 
     def _take(self, frame: Frame) -> None:
         with self._changed:
@@ -166,24 +168,26 @@ class Run:
             frame.signal, history=History(), test_acc=self._signal.test_acc
         )
 
-    def _set_test_acc(self, evaluation: Evaluation) -> None:
-        self._signal = msgspec.structs.replace(self._signal, test_acc=evaluation.test_acc)
-
     def _follow_evaluations(self) -> None:
-        for evaluation in self._bus.live.follow_evaluations(self._stop):
-            with self._changed:
-                if evaluation is not None and evaluation.live:
-                    self._set_test_acc(evaluation)
+        for news in self._bus.live.follow_evaluations(self._stop):
+            try:
+                evaluation = self._bus.live.evaluation() if news is None else news
+            except (RedisAwayError, MalformedError) as error:
+                log.warning("the last test accuracy cannot be read", error=str(error))
+                continue
+            if evaluation is not None and evaluation.live:
+                with self._changed:
+                    self._signal = msgspec.structs.replace(
+                        self._signal, test_acc=evaluation.test_acc
+                    )
                     self._tell()
 
     def _watch(self) -> None:
-        """Notice a trainer that has gone silent."""
-        silent = False
+        """Tell it once when a trainer has gone silent."""
+        told = False
         while not self._stop.wait(TICK_S):
             with self._changed:
-                if self._is_silent() and not silent and not self._away:
-                    self._signal = msgspec.structs.replace(
-                        self._signal, trainer="none", samples_per_second=0.0
-                    )
+                silent = self._is_silent() and not self._away
+                if silent and not told:
                     self._tell()
-                silent = self._is_silent()
+                told = silent

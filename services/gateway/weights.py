@@ -23,6 +23,7 @@ class WeightsStream:
         self._lock = threading.Lock()
         self._subscribers = 0
         self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
         self._snapshot: Snapshot | None = None
         self._encoded: dict[Precision, bytes] = {}
         self.on_weights: Callable[[], None] = lambda: None
@@ -40,9 +41,12 @@ class WeightsStream:
             if self._subscribers == 1:
                 self._stop = threading.Event()
                 args = (self._stop,)
-                threading.Thread(
+                thread = threading.Thread(
                     target=self._follow, args=args, name="weights", daemon=True
-                ).start()
+                )
+                thread.start()
+                # A thread that was told to end needs a second for it.
+                self._threads = [thread, *(one for one in self._threads if one.is_alive())]
 
     def unsubscribe(self) -> None:
         """Count one subscriber less; the last ends the stream."""
@@ -50,6 +54,13 @@ class WeightsStream:
             self._subscribers -= 1
             if self._subscribers == 0:
                 self._stop.set()
+                self._snapshot, self._encoded = None, {}  # old by the time somebody subscribes
+
+    def stop(self) -> None:
+        """End the stream, whoever still wants it."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=3)
 
     def frame(self, precision: Precision) -> tuple[int, bytes]:
         """Return the newest version and its safetensors bytes; (0, b"") before there are any."""
@@ -68,5 +79,7 @@ class WeightsStream:
         for news in self._bus.live.follow(stop):
             if isinstance(news, Snapshot):
                 with self._lock:
+                    if stop.is_set():
+                        return
                     self._snapshot, self._encoded = news, {}
                 self.on_weights()

@@ -87,7 +87,7 @@ def test_a_call_that_nobody_takes_leaves_nothing_behind(
 ) -> None:
     with pytest.raises(NoAnswerError) as caught:
         bus.calls.call("weights", Restore(7), deadline_s=SHORT_S)
-    assert str(caught.value) == "no weights took the call"
+    assert str(caught.value) == "no weights service took the call"
     assert keys(redis_server) == [KEYS.wake.encode()]
     assert bus.calls.take("weights", Restore) is None
 
@@ -97,7 +97,7 @@ def test_a_call_that_is_taken_but_not_answered(bus: Bus) -> None:
     taker.start()
     with pytest.raises(NoReplyError) as caught:
         bus.calls.call("weights", Restore(7), deadline_s=SHORT_S)
-    assert str(caught.value) == "the weights took the call, but did not answer in time"
+    assert str(caught.value) == "the weights service took the call, but did not answer in time"
     taker.join()
 
 
