@@ -27,7 +27,7 @@ export function initialState() {
     numbers: { shown: false, note: null },
     guess: { answer: null, error: null },
     tune: { busy: false, loss: null, error: null },
-    weights: { versions: [], live: null, selected: null, busy: null, confirming: false, error: null, note: null },
+    weights: { versions: [], live: null, selected: null, busy: null, error: null, note: null },
   };
 }
 

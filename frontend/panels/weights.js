@@ -19,7 +19,6 @@ export function createWeightsPanel(store) {
   const refresh = () => loadVersions(store, set);
   const buttons = connectTools(store, set, refresh);
   const renderList = createVersionList(store, { act: (words, action) => act(set, refresh, words, action), download });
-  const ask = document.querySelector("[data-part=reset-ask]");
   const note = document.querySelector("[data-part=weights-note]");
   const error = document.querySelector("[data-part=weights-error]");
 
@@ -33,7 +32,6 @@ export function createWeightsPanel(store) {
   return function render(state) {
     const { weights, signal } = state;
     setText(part("version"), String(signal?.version ?? "–"));
-    ask.hidden = !weights.confirming;
     for (const button of buttons) button.disabled = weights.busy !== null;
     setNote(note, weights.busy ?? weights.note);
     setNote(error, weights.error);
@@ -61,22 +59,12 @@ function connectTools(store, set, refresh) {
     if (file !== undefined) act(set, refresh, `Uploading ${file.name}…`, () => send(file)).finally(() => (upload.value = ""));
   });
   const reset = part("weights-reset");
-  reset.addEventListener("click", () => {
-    set({ confirming: true, error: null, note: null });
-    requestAnimationFrame(() => part("weights-reset-confirm").focus());
-  });
-  part("weights-reset-cancel").addEventListener("click", () => {
-    set({ confirming: false });
-    reset.focus();
-  });
-  part("weights-reset-confirm").addEventListener("click", () => {
-    set({ confirming: false });
-    reset.focus();
+  reset.addEventListener("click", () =>
     act(set, refresh, "Starting afresh…", async () => {
       const { version } = await api.resetWeights();
-      return `Started afresh with version ${version}.`;
-    });
-  });
+      return `Started afresh with version ${version}. What it had learnt is in the list: choose it there to go back.`;
+    }),
+  );
   return [part("weights-save"), part("weights-download"), upload, reset];
 }
 

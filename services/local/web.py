@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
@@ -81,7 +82,7 @@ def create_web(bus: Bus, settings: Settings) -> Starlette:
     async def show_docs(_: Request) -> Response:
         return HTMLResponse(docs)
 
-    page = Page(directory=FRONTEND, html=True)
+    page = GZipMiddleware(Page(directory=FRONTEND, html=True))
     web = Starlette(
         routes=[
             *health_routes(reasons),

@@ -109,6 +109,13 @@ class Replacement:
             raise missing(version)
         return found
 
+    def _keep_live(self) -> None:
+        """Put the live weights into the history, if training has changed them since they were."""
+        live = self._bus.live.latest()
+        trained = live is not None and live.info.iteration > 0 and live.info.origin == "checkpoint"
+        if live is not None and trained and self._store.add(live):
+            self._evaluations.ask(live)
+
     def _wanted(self, live: Snapshot | None) -> Weights:
         """Return weights of the shapes that the run takes: the live ones, or as settings say."""
         return live.weights if live is not None else self._fresh()
@@ -129,8 +136,10 @@ class Replacement:
     ) -> int:
         """Store the weights, make them live, and wait for the trainer; return their version.
 
-        `known` is the version that they are a copy of.
+        What was learnt until now goes into the history first, so that anybody can go back.
+        `known` is the version that the weights are a copy of.
         """
+        self._keep_live()
         loss, name, test_acc = (known.loss, known.name, known.test_acc) if known else (None,) * 3
         for _ in range(MAX_TRIES):
             version = self._bus.live.next_version()

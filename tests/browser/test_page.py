@@ -101,7 +101,6 @@ def test_a_phone_never_scrolls_sideways(
 ) -> None:
     page = open_page(kind, color_scheme=scheme)
     page.get_by_test_id("show-data").click()
-    page.get_by_test_id("weights-reset").click()
     assert page.evaluate("document.documentElement.scrollWidth") == kind["viewport"]["width"]
 
 

@@ -35,9 +35,8 @@ def download(page: Page, kind: str, folder: Path) -> Path:
 
 
 def reset(page: Page, status: Status) -> None:
-    """Start afresh, saying yes in the page."""
+    """Start afresh from random weights."""
     page.get_by_test_id("weights-reset").click()
-    page.get_by_test_id("weights-reset-confirm").click()
     wait_until(lambda: status()["iteration"] == 0)
 
 
@@ -70,14 +69,19 @@ def test_delete_removes_the_chosen_version(page: Page, api: httpx.Client) -> Non
     expect(page.get_by_test_id("weights-versions").get_by_text("to be deleted")).to_have_count(0)
 
 
-def test_reset_asks_in_the_page_and_starts_afresh(page: Page, status: Status) -> None:
+def test_reset_starts_afresh_and_what_was_learnt_can_be_restored(
+    page: Page, status: Status, api: httpx.Client
+) -> None:
     reached = train(page, status, 10)
-    page.get_by_test_id("weights-reset").click()
-    page.get_by_test_id("weights-reset-cancel").click()
-    expect(page.get_by_test_id("weights-reset-confirm")).to_be_hidden()
-    assert status()["iteration"] == reached
     reset(page, status)
     expect(page.get_by_test_id("iteration")).to_have_text("0")
+    expect(page.get_by_text("Started afresh with version")).to_be_visible()
+    versions = api.get("/weights/versions").json()["versions"]
+    kept = next(entry for entry in versions if entry["iteration"] == reached)
+    row = page.get_by_test_id("weights-versions").locator("tr", has_text=str(kept["version"])).first
+    row.get_by_role("radio").check()
+    page.get_by_test_id("weights-restore").click()
+    expect(page.get_by_test_id("iteration")).to_have_text(str(reached))
 
 
 @pytest.mark.parametrize("kind", ["json", "safetensors", "npz", "onnx"])

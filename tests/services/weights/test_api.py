@@ -176,8 +176,9 @@ def test_an_upload_keeps_the_iteration_and_is_in_the_history(
     matrices = [matrix.tolist() for matrix in seeded(4).matrices]
     version = version_of(client.post("/weights", json={"weights": matrices}))
     assert live_of(bus).info.iteration == 321
-    (entry,) = history(client)
+    entry, replaced = history(client)
     assert (entry["version"], entry["origin"], entry["iteration"]) == (version, "upload", 321)
+    assert (replaced["origin"], replaced["iteration"]) == ("checkpoint", 321)  # nothing is lost
     assert (entry["loss"], entry["test_acc"], entry["name"]) == (None, None, None)
     again = version_of(client.post("/weights", json=matrices))  # as a bare list
     assert again > version
