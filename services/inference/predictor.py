@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import structlog
 from prometheus_client import Counter, Gauge
 
 from nn.model import Floats, predict
 from wire.bus import Bus
+from wire.codec import MalformedError
 from wire.connection import RedisAwayError
 from wire.messages import Snapshot
 
@@ -29,8 +31,11 @@ class Predictor:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to follow the live weights."""
+        """Take the live weights into use, if there are any yet, and begin to follow them."""
         self._stop.clear()
+        # Before the first request: the edge sends requests to a replica as soon as it listens.
+        with suppress(RedisAwayError, MalformedError):
+            self._snapshot = self._bus.live.latest()
         self._thread = threading.Thread(target=self._follow, name="weights", daemon=True)
         self._thread.start()
 

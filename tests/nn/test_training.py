@@ -43,7 +43,7 @@ def test_gradients_match_automatic_differentiation(sizes: tuple[int, ...], biase
     weights, images, labels = small_problem(sizes, biases)
     layers = len(weights.matrices)
 
-    def cross_entropy(arrays):  # type: ignore[no-untyped-def]
+    def cross_entropy(arrays):
         signal = images
         for k in range(layers):
             signal = anp.dot(signal, arrays[k]) + (arrays[layers + k] if biases else 0.0)

@@ -24,7 +24,8 @@ def frame_when(bus: Bus, wait_until, holds: Callable[[Frame], bool], what: str) 
         frame = bus.training.frame()
         return frame if frame is not None and holds(frame) else None
 
-    return wait_until(look, 30, what)
+    frame: Frame = wait_until(look, 30, what)
+    return frame
 
 
 def train(bus: Bus, wait_until, iterations: int) -> Frame:
@@ -213,6 +214,7 @@ def test_divergence_is_told_and_leaves_finite_weights(
     huge = huge.with_arrays(array * np.float32(1e25) for array in huge.arrays)
     bus.live.replace(Snapshot(huge, WeightsInfo(version, 5, "upload")), train=100)
     frame = frame_when(bus, wait_until, lambda f: f.signal.problem is not None, "the problem")
+    assert frame.signal.problem is not None
     assert "diverged at iteration 6" in frame.signal.problem
     assert frame.signal.iteration == 5
     assert "learning rate 10 is too high" in frame.signal.problem
