@@ -68,16 +68,19 @@ def follow(
     """
     while not stop.is_set():
         try:
-            with client.pubsub(ignore_subscribe_messages=True) as subscription:
+            with client.pubsub() as subscription:
                 subscription.subscribe(channel)
-                subscription.get_message(timeout=CALL_TIMEOUT_S)  # the confirmation
-                yield None
                 while not stop.is_set():
                     message = cast(
                         "dict[str, Any] | None",
                         subscription.get_message(timeout=LISTEN_S),
                     )
-                    yield bytes(message["data"]) if message else b""
+                    # The client mends a broken connection in silence: only the confirmation of
+                    # its new subscription tells that messages may have been lost.
+                    if message is not None and message["type"] == "subscribe":
+                        yield None
+                    else:
+                        yield bytes(message["data"]) if message else b""
         except redis.RedisError as error:
             yield RedisAwayError(f"Redis is away: {error}")
             stop.wait(RECONNECT_S)

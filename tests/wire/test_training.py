@@ -148,6 +148,18 @@ def test_following_frames_says_when_to_fetch_the_latest(
     bus.close()
 
 
+def test_a_connection_that_breaks_unseen_says_to_fetch_the_latest(
+    bus: Bus,
+    redis_server: RedisServer,
+    follow: Callable[..., Follower],
+    wait_until: Callable[..., Any],
+) -> None:
+    follower = follow(bus.training.follow_frames)
+    for times in (1, 2, 3):
+        wait_until(lambda times=times: follower.heard == [None] * times)
+        redis_server.client.client_kill_filter(_type="pubsub")
+
+
 # --- the curve ------------------------------------------------------------------------------
 def whole(bus: Bus) -> History:
     return bus.training.curve().history()
