@@ -17,7 +17,7 @@ R = TypeVar("R")
 CALL_TIMEOUT_S = 5.0  # Redis answers within milliseconds or is away
 MAX_BLOCK_S = 2.0  # the longest blocking pop; well under CALL_TIMEOUT_S
 RECONNECT_S = 0.5
-LISTEN_S = 0.3  # so long, at most, a follower takes to notice that it shall stop
+LISTEN_S = 0.5  # so long, at most, a follower takes to notice that it shall stop
 
 
 class RedisAwayError(Exception):

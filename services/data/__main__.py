@@ -1,29 +1,9 @@
-"""The data API as a process: settings, bus, run."""
-
-from __future__ import annotations
+"""The data API as a process; it exits with status 2 if the data set cannot be had."""
 
 import sys
 
-from ops.blas import limit_blas
-from ops.health import serve
-from ops.logs import start_logs
-from ops.settings import settings_or_exit
+from ops.run import run_http
 from services.data.api import create_app
-from wire.bus import Bus
-
-
-def main() -> None:
-    """Serve until SIGTERM or SIGINT; exit with status 2 if the data set cannot be had."""
-    settings = settings_or_exit()
-    start_logs(settings, "data")
-    limit_blas(settings)
-    bus = Bus(settings.redis_url)
-    app = create_app(bus, settings)
-    serve(app, settings)
-    bus.close()
-    if app.state.service.failure:
-        sys.exit(2)
-
 
 if __name__ == "__main__":
-    main()
+    sys.exit(2 if run_http("data", create_app).state.service.failure else 0)

@@ -1,24 +1,7 @@
-"""The inference service as a process: settings, bus, run."""
+"""The inference service as a process."""
 
-from __future__ import annotations
-
-from ops.blas import limit_blas
-from ops.health import serve
-from ops.logs import start_logs
-from ops.settings import settings_or_exit
+from ops.run import run_http
 from services.inference.api import create_app
-from wire.bus import Bus
-
-
-def main() -> None:
-    """Serve until SIGTERM or SIGINT."""
-    settings = settings_or_exit()
-    start_logs(settings, "inference")
-    limit_blas(settings)
-    bus = Bus(settings.redis_url)
-    serve(create_app(bus, settings), settings)
-    bus.close()
-
 
 if __name__ == "__main__":
-    main()
+    run_http("inference", create_app)

@@ -1,4 +1,7 @@
-"""The edge and the four HTTP services in one process: what Caddy and their containers are else."""
+"""The edge and the four HTTP services in one process: what Caddy and their containers are else.
+
+It exits with status 2 if the data set cannot be had.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ops.blas import limit_blas
-from ops.health import health_routes, serve
-from ops.logs import start_logs
+from ops.health import health_routes
 from ops.problems import problem_response
-from ops.settings import Settings, settings_or_exit
+from ops.run import run_http
+from ops.settings import Settings
 from services.local.docs import docs_page, service_apps
 from wire.bus import Bus
 from wire.connection import RedisAwayError
@@ -103,18 +105,5 @@ def _by_first_segment(apps: dict[str, ASGIApp], default: ASGIApp) -> ASGIApp:
     return route
 
 
-def main() -> None:
-    """Serve until SIGTERM or SIGINT; exit with status 2 if the data set cannot be had."""
-    settings = settings_or_exit()
-    start_logs(settings, "web")
-    limit_blas(settings)
-    bus = Bus(settings.redis_url)
-    web = create_web(bus, settings)
-    serve(web, settings)
-    bus.close()
-    if web.state.data.failure:
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(2 if run_http("web", create_web).state.data.failure else 0)
