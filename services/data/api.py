@@ -16,6 +16,7 @@ from fastapi import FastAPI, Query, Request, Response
 from numpy.typing import NDArray
 from prometheus_client import Counter
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from ops.health import health_routes
 from ops.problems import Problem, install_problems, read_body
@@ -127,11 +128,18 @@ class DataService:
         """Announce the data set; again whenever Redis does not know it, as after a loss."""
         while not self._stop.is_set():
             try:
-                if self._bus.flow.dataset() != info:
+                if self._announced() != info:
                     self._bus.flow.announce(info)
-            except (RedisAwayError, MalformedError) as error:
+            except RedisAwayError as error:
                 log.debug("cannot announce the data set", error=str(error))
             self._stop.wait(ANNOUNCE_S)
+
+    def _announced(self) -> DataSetInfo | None:
+        try:
+            return self._bus.flow.dataset()
+        except MalformedError as error:
+            log.warning("announced anew what could not be read", error=str(error))
+            return None
 
     def _say(self, progress: str) -> None:
         if progress != self._progress:
@@ -188,6 +196,7 @@ def create_app(bus: Bus, settings: Settings) -> FastAPI:
     async def datablock(request: Request) -> Response:
         """Return `block` random labelled images of the training split."""
         block = Block.model_validate_json(await read_body(request, MAX_BODY_BYTES))
-        return Response(service.samples("train", block.block), media_type="application/json")
+        samples = await run_in_threadpool(service.samples, "train", block.block)
+        return Response(samples, media_type="application/json")
 
     return app

@@ -65,24 +65,34 @@ class Evaluator:
             self._news.wait(WAIT_S)
             try:
                 self._measure_requests(stop)
-                if self._newest is not None and self._is_due():
-                    self._news.clear()
-                    snapshot, self._newest = self._newest, None
-                    self._publish(snapshot, live=True)
-                    self._measured_at = time.monotonic()
-                elif self._news.is_set():
-                    stop.wait(0.1)
+                self._measure_live(stop)
             except RedisAwayError:
                 stop.wait(WAIT_S)
             except (MalformedError, ValueError) as error:
                 log.warning("cannot evaluate these weights", error=str(error))
 
-    def _is_due(self) -> bool:
-        return time.monotonic() - self._measured_at >= INTERVAL_S
-
     def _measure_requests(self, stop: threading.Event) -> None:
         while not stop.is_set() and (asked := self._bus.live.pop_to_evaluate()) is not None:
             self._publish(asked, live=False)
+
+    def _measure_live(self, stop: threading.Event) -> None:
+        """Measure the newest live weights if there are any, but not too often."""
+        if not self._news.is_set():
+            return
+        wait_s = self._measured_at + INTERVAL_S - time.monotonic()
+        if wait_s > 0:
+            stop.wait(min(wait_s, WAIT_S))
+            return
+        self._news.clear()
+        snapshot = self._newest  # taken after clearing: what comes later is news again
+        if snapshot is None:
+            return
+        try:
+            self._publish(snapshot, live=True)
+        except RedisAwayError:
+            self._news.set()  # not told yet
+            raise
+        self._measured_at = time.monotonic()
 
     def _publish(self, snapshot: Snapshot, *, live: bool) -> None:
         test_acc = test_accuracy(snapshot.weights, self._test)

@@ -27,7 +27,8 @@ from wire.flow import HEARTBEAT_S
 from wire.messages import Batch, Ticket
 
 WAIT_S = 1.0
-RETRY_S = 2.0
+RECONNECT_S = 0.5
+RETRY_S = 2.0  # without the data set, which may be on its way
 
 BATCHES = Counter("inkling_data_batches", "Batches cut by this worker")
 log = structlog.get_logger()
@@ -56,7 +57,9 @@ class Worker:
                 self._answer_next(stop)
                 self._trouble = ""
             except RedisAwayError as error:
-                self._wait_out(str(error), stop)
+                self._wait_out(str(error), RECONNECT_S, stop)
+            except DataSetError as error:
+                self._wait_out(str(error), RETRY_S, stop)
         try:
             self._bus.flow.sign_off(self._name)
         except RedisAwayError as error:
@@ -72,12 +75,11 @@ class Worker:
             return
         try:
             dataset = self._open(ticket)
-        except DataSetError as error:
+        except DataSetError:
             self._bus.flow.push_tickets([ticket], first=True)  # another worker may have the data
-            self._wait_out(str(error), stop)
-            return
+            raise
         if self._latency_s:
-            time.sleep(self._latency_s)  # stands for a fetch over a network, hence for its wait
+            stop.wait(self._latency_s)  # stands for a fetch over a network, hence for its wait
         images, labels = cut(
             dataset.train if ticket.split == "train" else dataset.test,
             ticket.seed,
@@ -107,11 +109,11 @@ class Worker:
             self._bus.flow.heartbeat(self._name)
             self._seen_at = time.monotonic()
 
-    def _wait_out(self, trouble: str, stop: threading.Event) -> None:
+    def _wait_out(self, trouble: str, wait_s: float, stop: threading.Event) -> None:
         if trouble != self._trouble:
             log.warning("cannot answer tickets", reason=trouble)
         self._trouble = trouble
-        stop.wait(RETRY_S if not trouble.startswith("Redis") else 0.5)
+        stop.wait(wait_s)
 
 
 def main() -> None:

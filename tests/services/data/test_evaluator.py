@@ -1,0 +1,171 @@
+"""The test accuracy of live weights, and of others that somebody asks for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nn.model import Weights
+from nn.training import accuracy
+from services.data.datasets import Places, prepare
+from services.data.evaluator import INTERVAL_S, Evaluator, test_accuracy
+from services.data.idx import Split
+from tests.conftest import RedisServer
+from tests.examples import snapshot_of, weights_of
+from tests.services.data.samples import put, small_set
+from wire.bus import Bus
+from wire.messages import Evaluation, Snapshot, WeightsInfo
+
+measured = test_accuracy  # by a name that pytest does not take for a test
+del test_accuracy
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
+    """Fifty examples to test with."""
+    folder = tmp_path_factory.mktemp("data")
+    places = Places(put(folder / "files", small_set(4)), folder / "cache")
+    return prepare("mnist", places, lambda _: None).test
+
+
+def expected(weights: Weights, split: Split) -> float:
+    return accuracy(weights, split.images.astype(np.float32) / 255, split.labels)
+
+
+class Heard:
+    """An evaluator at work, and the evaluations that were published."""
+
+    def __init__(self, bus: Bus, split: Split) -> None:
+        self.stop = threading.Event()
+        self.all: list[Evaluation | None] = []
+        listen = threading.Thread(target=self._listen, args=(bus,))
+        listen.start()
+        self.threads = [listen]
+        self._start = lambda: self.threads.extend(Evaluator(bus, split).start(self.stop))
+
+    def _listen(self, bus: Bus) -> None:
+        for evaluation in bus.live.follow_evaluations(self.stop):
+            self.all.append(evaluation)
+
+    def start(self) -> None:
+        """Start the evaluator."""
+        self._start()
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """What was heard so far."""
+        return [one for one in self.all if one is not None]
+
+    def close(self) -> None:
+        """End everything."""
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+
+@pytest.fixture
+def start(wait_until: Callable[..., Any]) -> Iterator[Callable[[Bus, Split], Heard]]:
+    made: list[Heard] = []
+
+    def begin(bus: Bus, split: Split) -> Heard:
+        heard = Heard(bus, split)
+        made.append(heard)
+        wait_until(lambda: heard.all == [None])  # it listens
+        heard.start()
+        return heard
+
+    yield begin
+    for heard in made:
+        heard.close()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_it_is_that_of_the_network(split: Split, seed: int) -> None:
+    weights = weights_of(seed, hidden=16)
+    assert measured(weights, split) == pytest.approx(expected(weights, split), abs=1e-12)
+
+
+def test_more_examples_than_are_looked_at_at_once(tmp_path: Path) -> None:
+    rng = np.random.default_rng([1])
+    images = rng.integers(0, 256, (2345, 784), dtype=np.uint8)
+    labels = rng.integers(0, 10, 2345, dtype=np.uint8)
+    split = Split(images, labels, None)  # type: ignore[arg-type]
+    weights = weights_of(1)
+    assert measured(weights, split) == pytest.approx(expected(weights, split), abs=1e-12)
+
+
+def test_live_weights_are_measured(
+    bus: Bus, split: Split, start: Callable[..., Heard], wait_until: Callable[..., Any]
+) -> None:
+    bus.live.replace(snapshot_of(3, origin="upload"))
+    heard = start(bus, split)
+    evaluation = wait_until(bus.live.evaluation)
+    assert evaluation == Evaluation(3, measured(snapshot_of(3).weights, split), live=True)
+    wait_until(lambda: heard.evaluations == [evaluation])
+
+
+def test_of_many_live_weights_the_newest_is_measured_in_the_end(
+    bus: Bus, split: Split, start: Callable[..., Heard], wait_until: Callable[..., Any]
+) -> None:
+    heard = start(bus, split)
+    for version in range(1, 60):
+        bus.live.replace(snapshot_of(version, origin="upload"))
+    wait_until(lambda: heard.evaluations and heard.evaluations[-1].version == 59)
+    assert len(heard.evaluations) <= 1 + 20 / INTERVAL_S
+    assert heard.evaluations[-1].test_acc == measured(snapshot_of(59).weights, split)
+    versions = [one.version for one in heard.evaluations]
+    assert versions == sorted(set(versions))
+
+
+def test_other_weights_are_measured_when_asked_for(
+    bus: Bus, split: Split, start: Callable[..., Heard], wait_until: Callable[..., Any]
+) -> None:
+    bus.live.ask_evaluation(snapshot_of(8))
+    bus.live.ask_evaluation(snapshot_of(9))
+    heard = start(bus, split)
+    wait_until(lambda: len(heard.evaluations) == 2)
+    assert heard.evaluations == [
+        Evaluation(version, measured(snapshot_of(version).weights, split), live=False)
+        for version in (8, 9)
+    ]
+    assert bus.live.evaluation() is None
+
+
+def test_weights_of_another_shape_are_passed_over(
+    bus: Bus,
+    split: Split,
+    start: Callable[..., Heard],
+    wait_until: Callable[..., Any],
+) -> None:
+    odd = Snapshot(Weights((np.ones((5, 3), np.float32),)), WeightsInfo(1, 0, "upload"))
+    bus.live.replace(odd)
+    bus.live.ask_evaluation(odd)
+    heard = start(bus, split)
+    bus.live.ask_evaluation(snapshot_of(2))
+    wait_until(lambda: [one.version for one in heard.evaluations] == [2])
+    bus.live.replace(snapshot_of(3, origin="upload"))
+    wait_until(lambda: [one.version for one in heard.evaluations] == [2, 3])
+
+
+def test_what_could_not_be_told_while_redis_was_away_is_told_later(
+    own_redis: RedisServer,
+    split: Split,
+    start: Callable[..., Heard],
+    wait_until: Callable[..., Any],
+) -> None:
+    bus = Bus(own_redis.url)
+    heard = start(bus, split)
+    bus.live.replace(snapshot_of(1, origin="upload"))
+    wait_until(lambda: heard.evaluations)
+    bus.live.replace(snapshot_of(2, origin="upload"))  # heard of, but not yet due
+    own_redis.stop()
+    own_redis.start()
+    wait_until(lambda: bus.live.evaluation() == Evaluation(
+        2, measured(snapshot_of(2).weights, split), live=True))  # fmt: skip
+    heard.close()
+    bus.close()
