@@ -14,7 +14,7 @@ from wire.bus import Bus
 from wire.codec import MalformedError, encode
 from wire.connection import RedisAwayError
 from wire.curve import Curve, merge
-from wire.messages import Frame, History, ResponseSignal
+from wire.messages import Evaluation, Frame, History, ResponseSignal
 
 SILENT_S = 3.0  # a trainer sends a frame a second at least; after so long there is none
 TICK_S = 0.5
@@ -35,6 +35,7 @@ class Run:
         self._signal = ResponseSignal(None, None, 0, 0.0, 0, 0, 0, 0)
         self._frame_at = float("-inf")
         self._away = "Redis has not answered yet."
+        self._evaluation: Evaluation | None = None
         self._curve = Curve()
         self._recent: deque[tuple[History, int]] = deque(maxlen=MAX_RECENT)
         self._encoded = b""
@@ -93,11 +94,22 @@ class Run:
     def _present(self, history: History, start: int) -> ResponseSignal:
         """Return the state as it is now, whatever the trainer said last."""
         signal = msgspec.structs.replace(
-            self._signal, problem=self._problem(), history=history, history_from=start
+            self._signal,
+            problem=self._problem(),
+            test_acc=self._test_acc(),
+            history=history,
+            history_from=start,
         )
         if not self._is_silent():
             return signal
         return msgspec.structs.replace(signal, trainer="none", samples_per_second=0.0)
+
+    def _test_acc(self) -> float | None:
+        """Return the last measured test accuracy; None if it is of weights since replaced."""
+        evaluation = self._evaluation
+        if evaluation is None or evaluation.version < self.generation:
+            return None
+        return evaluation.test_acc
 
     def _problem(self) -> str | None:
         if self._away:
@@ -164,9 +176,7 @@ class Run:
 
     def _set_signal(self, frame: Frame) -> None:
         self.revision, self.generation = frame.revision, frame.generation
-        self._signal = msgspec.structs.replace(
-            frame.signal, history=History(), test_acc=self._signal.test_acc
-        )
+        self._signal = msgspec.structs.replace(frame.signal, history=History())
 
     def _follow_evaluations(self) -> None:
         for news in self._bus.live.follow_evaluations(self._stop):
@@ -177,9 +187,7 @@ class Run:
                 continue
             if evaluation is not None and evaluation.live:
                 with self._changed:
-                    self._signal = msgspec.structs.replace(
-                        self._signal, test_acc=evaluation.test_acc
-                    )
+                    self._evaluation = evaluation
                     self._tell()
 
     def _watch(self) -> None:
