@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draw a 2 on the running page, train for some seconds, and put its picture into docs/page.png.
 
-.venv/bin/python scripts/screenshot http://localhost:8080
+.venv/bin/python scripts/screenshot.py http://localhost:8080
 """
 
 import shutil
