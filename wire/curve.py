@@ -81,11 +81,6 @@ class Curve:
         """Return at most `limit` points, spikes kept."""
         return _history_of(thin(self._points[: self._count], limit))
 
-    def since(self, iteration: int) -> History:
-        """Return all points after `iteration`."""
-        kept = self._points[: self._count]
-        return _history_of(kept[np.searchsorted(kept["iteration"], iteration, side="right") :])
-
     def encode(self) -> bytes:
         """Return the points as bytes: header, then 16 bytes for each."""
         return _HEADER.pack(_MAGIC, self._count) + self._points[: self._count].tobytes()

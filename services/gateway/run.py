@@ -68,7 +68,7 @@ class Run:
     def status(self) -> ResponseSignal:
         """Return the state of the run, without history."""
         with self._changed:
-            return self._present(History(), self._signal.iteration)
+            return self._present(History(), self._curve.last_iteration)
 
     def wait_until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         """Block until `holds()`, `timeout_s` seconds at most; return whether it does."""
@@ -125,7 +125,7 @@ class Run:
     def _tell(self, history: History | None = None, start: int | None = None) -> None:
         """Number and keep the news; call with the lock held."""
         history = history or History()
-        start = self._signal.iteration if start is None else start
+        start = self._curve.last_iteration if start is None else start
         self._recent.append((history, start))
         self.number += 1
         self._encoded = encode(self._present(history, start))
@@ -154,17 +154,20 @@ class Run:
                 self._tell()
 
     def _catch_up(self) -> None:
-        """Take over the whole run, after a (re)connection; tell what is new about it."""
+        """Take over the whole run, after a (re)connection, and tell it whole.
+
+        The run may have gone back and on meanwhile, so that points told before are no longer true.
+        """
         training = self._bus.training
-        is_led, frame, curve = training.is_led(), training.frame(), training.curve()
+        # The curve first: a state older than its curve would make viewers drop the newest points.
+        is_led, curve, frame = training.is_led(), training.curve(), training.frame()
         with self._changed:
-            start = min(self._curve.last_iteration, curve.last_iteration)
             self._curve, self._away = curve, ""
             if is_led:  # the trainer gets time for its next frame before it counts as silent
                 self._frame_at = time.monotonic()
             if frame is not None:
                 self._set_signal(frame)
-            self._tell(curve.since(start) if start else curve.history(), start)
+            self._tell(curve.history(), 0)
 
     def _take(self, frame: Frame) -> None:
         with self._changed:

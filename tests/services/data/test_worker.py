@@ -148,11 +148,20 @@ def test_a_ticket_that_it_cannot_cut_is_returned(
     bus.flow.push_tickets([ticket])
     with capture_logs() as logs, working(bus, settings) as (worker,):
         wait_until(lambda: worker.reasons() == [why])
-        bus.flow.push_tickets(tickets(1))  # goes behind it
         assert bus.flow.pop_ticket(5) == ticket  # as it was
         wait_until(lambda: worker.reasons() == [])
     told = [line["reason"] for line in logs if line["event"] == "cannot answer tickets"]
     assert told == [why]
+
+
+def test_a_returned_ticket_keeps_its_place(
+    bus: Bus, settings: Settings, wait_until: Callable[..., Any]
+) -> None:
+    bad, good = ticket_of(7, dataset="letters"), tickets(1)[0]
+    bus.flow.push_tickets([bad, good])
+    with working(bus, settings) as (worker,):
+        wait_until(worker.reasons)  # it now waits before it tries again
+        assert [bus.flow.pop_ticket(0.2) for _ in range(2)] == [bad, good]
 
 
 def test_latency_slows_one_worker_and_more_workers_make_up_for_it(

@@ -299,6 +299,15 @@ def test_the_same_drawing_in_another_form_is_the_same_digit(
     assert other["digit"] == plain["digit"]
 
 
+def test_16_bits_of_grey_are_read_whole() -> None:
+    grey = np.zeros((40, 40), np.uint8)
+    grey[10:30, 10:30] = np.arange(20, 220, 10)
+    deep = file_of(Image.fromarray(grey.astype(np.uint16) * 257))
+    np.testing.assert_allclose(
+        read_picture(deep, "image/png"), read_picture(file_of(Image.fromarray(grey)), "image/png")
+    )
+
+
 @pytest.mark.parametrize(("ink", "paper"), [(255, 0), (0, 255), (20, 200), (230, 60)])
 def test_a_jpeg_of_any_ink_is_nearly_the_same(client: httpx.Client, ink: int, paper: int) -> None:
     plain = infer(client, file_of(drawn())).json()
