@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ops.settings import Settings
-from services.data import cache
+from services.data import api, cache
 from services.data.api import create_app
 from services.data.datasets import DataSet, Places, prepare
 from tests.conftest import ROOT, RedisServer, free_port
@@ -143,8 +143,13 @@ def test_another_split_is_refused(client: httpx.Client) -> None:
 
 # --- the data set ---------------------------------------------------------------------------
 def test_the_data_set_is_announced_and_again_when_redis_forgot_it(
-    bus: Bus, settings: Settings, redis_server: RedisServer, wait_until: Callable[..., Any]
+    bus: Bus,
+    settings: Settings,
+    redis_server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Callable[..., Any],
 ) -> None:
+    monkeypatch.setattr(api, "ANNOUNCE_S", 0.1)
     expected = DataSetInfo(
         "mnist",
         f"IDX files from the folder {settings.data_dir}, which are not the published ones",

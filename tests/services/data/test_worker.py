@@ -45,6 +45,12 @@ def dataset(settings: Settings) -> DataSet:
     return prepare("mnist", places, lambda _: None)
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let workers wait for tickets in short spells, so that they stop soon."""
+    monkeypatch.setattr(worker_module, "WAIT_S", 0.1)
+
+
 @contextmanager
 def working(bus: Bus, settings: Settings, count: int = 1) -> Iterator[list[Worker]]:
     """Run so many workers in threads."""
