@@ -96,7 +96,7 @@ def test_the_walk_sees_the_whole_tree() -> None:
     for name in ("nn.model", "wire.bus", "ops.settings", "services.data", "services.local.web"):
         assert name in TREES
     assert "redis" in IMPORTS["wire.connection"]
-    assert "services.data.api" in IMPORTS["services.local.web"]
+    assert "services.data.api" in IMPORTS["services.local.docs"]
 
 
 def test_there_is_no_cycle() -> None:
