@@ -6,7 +6,6 @@ Run as `python -m services.data.worker`.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import threading
 import time
@@ -14,9 +13,8 @@ import time
 import structlog
 from prometheus_client import Counter
 
-from ops.health import serve_health
-from ops.logs import start_logs
-from ops.settings import Settings, settings_or_exit
+from ops.run import run_loop
+from ops.settings import Settings
 from services.data.datasets import DataSet, Places, prepare
 from services.data.idx import DataSetError
 from services.data.order import cut
@@ -116,20 +114,5 @@ class Worker:
         stop.wait(wait_s)
 
 
-def main() -> None:
-    """Answer tickets until SIGTERM or SIGINT."""
-    settings = settings_or_exit()
-    start_logs(settings, "data-worker")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    bus = Bus(settings.redis_url)
-    worker = Worker(bus, settings)
-    health = serve_health(settings, worker.reasons, stop)
-    worker.run(stop)
-    health.join()
-    bus.close()
-
-
 if __name__ == "__main__":
-    main()
+    run_loop("data-worker", Worker)
