@@ -5,10 +5,11 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nn.model import IMAGE_SIDE as SIDE
+
 Array: TypeAlias = npt.NDArray[np.float32]
 Spans: TypeAlias = npt.NDArray[np.float64]
 
-SIDE = 28
 BOX_SIDE = 20
 # MNIST's centre of mass is the middle of pixel 14, half a pixel beyond the image's own middle.
 CENTRE = SIDE / 2 + 0.5

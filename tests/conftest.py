@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 import redis
 
@@ -21,6 +22,8 @@ from services.local.redis_server import find_redis_server
 from wire.bus import Bus
 
 ROOT = Path(__file__).parents[1]
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("same")  # the same examples each time, on however busy a machine
 START_S = 90.0  # the first start may draw 70,000 digits
 
 

@@ -24,7 +24,7 @@ PIXEL = np.float32(1 / 255)
 log = structlog.get_logger()
 
 
-def test_accuracy(weights: Weights, split: Split) -> float:
+def accuracy_on(weights: Weights, split: Split) -> float:
     """Return the share, 0 to 1, of the examples in `split` that the network classifies right."""
     right = 0.0
     for start in range(0, len(split.labels), CHUNK):
@@ -95,6 +95,6 @@ class Evaluator:
         self._measured_at = time.monotonic()
 
     def _publish(self, snapshot: Snapshot, *, live: bool) -> None:
-        test_acc = test_accuracy(snapshot.weights, self._test)
+        test_acc = accuracy_on(snapshot.weights, self._test)
         self._bus.live.publish_evaluation(Evaluation(snapshot.info.version, test_acc, live))
         log.debug("evaluated", version=snapshot.info.version, test_acc=round(test_acc, 4))

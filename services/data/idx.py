@@ -15,9 +15,10 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-SIDE = 28
-PIXELS = SIDE * SIDE
-CLASSES = 10
+from nn.model import CLASSES
+from nn.model import IMAGE_SIDE as SIDE
+from nn.model import INPUTS as PIXELS
+
 IMAGES_MAGIC = 0x0803  # unsigned bytes, three dimensions
 LABELS_MAGIC = 0x0801  # unsigned bytes, one dimension
 IMAGES_HEADER = struct.Struct(">IIII")  # magic, count, rows, columns

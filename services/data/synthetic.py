@@ -12,6 +12,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nn.model import IMAGE_SIDE as SIDE
+from nn.normalize import BOX_SIDE
 from services.data.glyphs import NEIGHBOURS, SAMPLES, Paths, compile_paths
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -21,9 +23,7 @@ Whole: TypeAlias = npt.NDArray[np.int64]
 # Names what this program draws; a change of the drawing changes it, so that caches are redrawn.
 STYLE = "1"
 
-SIDE = 28
-BOX_SIDE = 20  # MNIST's digits fill a box of 20 x 20 ...
-CENTRE_PIXEL = 14  # ... and have their centre of mass on this row and column
+CENTRE_PIXEL = 14  # MNIST's digits have their centre of mass on this row and column
 CHUNK = 500  # images drawn at once: enough to pay for the calls, small enough for the cache
 PATCH = 6  # pixels around the pen that it can colour; its radius stays under PATCH / 2
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import orjson
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nn.model import IMAGE_SIDE, INPUTS, Floats
 from ops.problems import Problem
 
 MAX_IMAGES = 1024
 MAX_PICTURE_PIXELS = 16_000_000  # as many as a phone's camera makes; more is a bomb
+ENOUGH_SIDE = 560  # pixels: twenty for one of the network's, so that a photo needs little memory
 PICTURE_TYPES = {"image/png": "PNG", "image/jpeg": "JPEG"}
 SHAPES = f"{INPUTS} numbers in 0..1, or {IMAGE_SIDE} lists of {IMAGE_SIDE}"
 PAPER_IS_BRIGHT = 0.5  # mean brightness of the rim above which a picture is ink on paper
@@ -92,6 +93,10 @@ def read_picture(body: bytes, content_type: str) -> Floats:
                 f"the {kind} has {picture.width} x {picture.height} pixels; allowed are "
                 f"{MAX_PICTURE_PIXELS:,} in all",
             )
+        picture.draft(None, (ENOUGH_SIDE, ENOUGH_SIDE))  # a JPEG is decoded at about that size
+        if max(picture.size) >= 2 * ENOUGH_SIDE and picture.mode in ("L", "LA", "RGB", "RGBA"):
+            picture = picture.reduce(max(picture.size) // ENOUGH_SIDE)
+        picture = ImageOps.exif_transpose(picture)  # as the phone was held
         if picture.mode.startswith("I"):  # 16 bits of grey, which convert() would cut off at 255
             picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
         colours = picture.convert("RGBA")

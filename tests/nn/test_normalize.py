@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nn.normalize import BOX_SIDE, CENTRE, SIDE, Array, normalize, normalize_pictures
+from nn.model import IMAGE_SIDE as SIDE
+from nn.normalize import BOX_SIDE, CENTRE, Array, normalize, normalize_pictures
 
 
 def bar(top: int, left: int, height: int, width: int, ink: float = 1.0) -> Array:

@@ -13,16 +13,13 @@ import pytest
 from nn.model import Weights
 from nn.training import accuracy
 from services.data.datasets import Places, prepare
-from services.data.evaluator import INTERVAL_S, Evaluator, test_accuracy
+from services.data.evaluator import INTERVAL_S, Evaluator, accuracy_on
 from services.data.idx import Split
 from tests.conftest import RedisServer
 from tests.examples import snapshot_of, weights_of
 from tests.services.data.samples import put, small_set
 from wire.bus import Bus
 from wire.messages import Evaluation, Snapshot, WeightsInfo
-
-measured = test_accuracy  # by a name that pytest does not take for a test
-del test_accuracy
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +84,7 @@ def start(wait_until: Callable[..., Any]) -> Iterator[Callable[[Bus, Split], Hea
 @pytest.mark.parametrize("seed", range(5))
 def test_it_is_that_of_the_network(split: Split, seed: int) -> None:
     weights = weights_of(seed, hidden=16)
-    assert measured(weights, split) == pytest.approx(expected(weights, split), abs=1e-12)
+    assert accuracy_on(weights, split) == pytest.approx(expected(weights, split), abs=1e-12)
 
 
 def test_more_examples_than_are_looked_at_at_once(tmp_path: Path) -> None:
@@ -96,7 +93,7 @@ def test_more_examples_than_are_looked_at_at_once(tmp_path: Path) -> None:
     labels = rng.integers(0, 10, 2345, dtype=np.uint8)
     split = Split(images, labels, None)  # type: ignore[arg-type]
     weights = weights_of(1)
-    assert measured(weights, split) == pytest.approx(expected(weights, split), abs=1e-12)
+    assert accuracy_on(weights, split) == pytest.approx(expected(weights, split), abs=1e-12)
 
 
 def test_live_weights_are_measured(
@@ -105,7 +102,7 @@ def test_live_weights_are_measured(
     bus.live.replace(snapshot_of(3, origin="upload"))
     heard = start(bus, split)
     evaluation = wait_until(bus.live.evaluation)
-    assert evaluation == Evaluation(3, measured(snapshot_of(3).weights, split), live=True)
+    assert evaluation == Evaluation(3, accuracy_on(snapshot_of(3).weights, split), live=True)
     wait_until(lambda: heard.evaluations == [evaluation])
 
 
@@ -117,7 +114,7 @@ def test_of_many_live_weights_the_newest_is_measured_in_the_end(
         bus.live.replace(snapshot_of(version, origin="upload"))
     wait_until(lambda: heard.evaluations and heard.evaluations[-1].version == 59)
     assert len(heard.evaluations) <= 1 + 20 / INTERVAL_S
-    assert heard.evaluations[-1].test_acc == measured(snapshot_of(59).weights, split)
+    assert heard.evaluations[-1].test_acc == accuracy_on(snapshot_of(59).weights, split)
     versions = [one.version for one in heard.evaluations]
     assert versions == sorted(set(versions))
 
@@ -130,7 +127,7 @@ def test_other_weights_are_measured_when_asked_for(
     heard = start(bus, split)
     wait_until(lambda: len(heard.evaluations) == 2)
     assert heard.evaluations == [
-        Evaluation(version, measured(snapshot_of(version).weights, split), live=False)
+        Evaluation(version, accuracy_on(snapshot_of(version).weights, split), live=False)
         for version in (8, 9)
     ]
     assert bus.live.evaluation() is None
@@ -166,6 +163,6 @@ def test_what_could_not_be_told_while_redis_was_away_is_told_later(
     own_redis.stop()
     own_redis.start()
     wait_until(lambda: bus.live.evaluation() == Evaluation(
-        2, measured(snapshot_of(2).weights, split), live=True))  # fmt: skip
+        2, accuracy_on(snapshot_of(2).weights, split), live=True))  # fmt: skip
     heard.close()
     bus.close()

@@ -315,6 +315,23 @@ def test_a_jpeg_of_any_ink_is_nearly_the_same(client: httpx.Client, ink: int, pa
     assert jpeg["digit"] == plain["digit"]
 
 
+def test_a_photo_is_read_as_the_phone_was_held(client: httpx.Client) -> None:
+    upright = infer(client, file_of(drawn((300, 200)), "JPEG", quality=95), "jpeg").json()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # Orientation: to be turned by 90 degrees clockwise
+    turned = drawn((300, 200)).transpose(Image.Transpose.ROTATE_90)
+    photo = infer(client, file_of(turned, "JPEG", quality=95, exif=exif), "jpeg").json()
+    np.testing.assert_allclose(photo["probabilities"], upright["probabilities"], atol=0.02)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_a_large_photo_is_made_small_before_it_costs_memory(kind: str) -> None:
+    picture = drawn().resize((4000, 3000)).convert("RGB")
+    height, width = read_picture(file_of(picture, kind.upper()), f"image/{kind}").shape
+    assert 560 <= max(height, width) < 1200
+    assert width / height == pytest.approx(4 / 3, rel=0.01)
+
+
 def test_what_is_transparent_is_paper(client: httpx.Client) -> None:
     ink = drawn()
     picture = Image.new("RGBA", ink.size, (0, 0, 0, 0))
