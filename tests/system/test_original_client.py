@@ -26,8 +26,8 @@ def test_the_client_of_the_original_program_works_unchanged(stack, wait_until) -
     version = client.post("/weights", json={"weights": ours}).json()["version"]
     wait_until(lambda: stack.status()["version"] >= version, what="the trainer's news of it")
     kept = client.get("/weights").json()["weights"]
-    np.testing.assert_array_equal(np.float32(kept[0]), np.float32(ours[0]))
-    np.testing.assert_array_equal(np.float32(kept[1]), np.float32(ours[1]))
+    np.testing.assert_array_equal(np.asarray(kept[0], np.float32), np.asarray(ours[0], np.float32))
+    np.testing.assert_array_equal(np.asarray(kept[1], np.float32), np.asarray(ours[1], np.float32))
 
     tuned = client.patch("/weights", json={"data": [sample]}).json()
     assert set(tuned) == {"loss", "version"}

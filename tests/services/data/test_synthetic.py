@@ -106,20 +106,20 @@ def test_ink_is_dark_inside_and_soft_at_its_edge() -> None:
     assert (images == 255).any(axis=1).mean() > 0.9
     assert ((images > 20) & (images < 235)).any(axis=1).all()
     share = (images > 0).mean(axis=1)
-    assert share.min() > 0.02
-    assert share.max() < 0.5
+    assert np.min(share) > 0.02
+    assert np.max(share) < 0.5
 
 
 def test_no_two_digits_are_the_same_and_all_ten_are_there() -> None:
     images, labels = drawn(7, 0, 2 * CHUNK)
     assert len({image.tobytes() for image in images}) == len(images)
-    assert np.bincount(labels, minlength=10).min() > 60
+    assert np.min(np.bincount(labels, minlength=10)) > 60
     assert set(labels.tolist()) == set(range(10))
 
 
 def test_every_digit_is_written_in_several_ways_all_of_them_used() -> None:
     paths = compile_paths()
-    assert np.bincount([way.digit for way in WAYS]).min() >= 4
+    assert np.min(np.bincount([way.digit for way in WAYS])) >= 4
     chance = np.random.default_rng([8]).random(20_000)
     labels = np.arange(20_000) % 10
     ways = synthetic._choose_ways(chance, labels, paths)
