@@ -67,7 +67,9 @@ def test_json_lines_where_nobody_reads_along() -> None:
 
 def test_every_line_names_the_service() -> None:
     assert {line["service"] for line in parsed()} == {"tester"}
-    assert all("tester" in line for line in lines(LOG_FORMAT="text") if "[" in line)
+    text = [line for line in lines(LOG_FORMAT="text") if re.match(r"\d\d:\d\d:\d\d ", line)]
+    assert len(text) == 4
+    assert all("service=tester" in line for line in text)
 
 
 def test_text_is_for_people() -> None:
