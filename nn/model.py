@@ -80,6 +80,12 @@ def init_weights(
     return Weights(matrices, zeros if biases else ())
 
 
+def fresh_weights(seed: int, hidden_units: int, biases: bool) -> Weights:
+    """Return the random float32 weights with which a run of this seed starts, and starts again."""
+    sizes = (INPUTS, hidden_units, CLASSES)
+    return init_weights(np.random.default_rng([seed]), sizes, biases=biases)
+
+
 def layer_outputs(weights: Weights, images: Floats) -> list[Floats]:
     """Return what each layer puts out for `images` (B, inputs).
 

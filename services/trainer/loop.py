@@ -9,11 +9,12 @@ import time
 import numpy as np
 import structlog
 
+from nn.model import fresh_weights
 from nn.training import descend, loss_and_gradients
 from ops.settings import Settings
 from services.trainer.feed import START, Feed
 from services.trainer.reporter import Reporter
-from services.trainer.state import State, fresh_weights
+from services.trainer.state import State
 from wire.bus import Bus
 from wire.calls import Reply, Tune
 from wire.codec import MalformedError

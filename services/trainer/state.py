@@ -5,17 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
-from nn.model import CLASSES, INPUTS, Weights, init_weights
+from nn.model import Weights
 from services.trainer.feed import START, Place
 from wire.messages import Checkpoint, RunSettings, Snapshot
-
-
-def fresh_weights(seed: int, hidden_units: int, biases: bool) -> Weights:
-    """Return the random weights with which a run of this seed starts."""
-    rng = np.random.default_rng([seed])
-    return init_weights(rng, (INPUTS, hidden_units, CLASSES), biases=biases)
 
 
 @dataclass

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 
-import numpy as np
 import structlog
 from prometheus_client import Counter
 
-from nn.model import CLASSES, INPUTS, Weights, init_weights
+from nn.model import Weights, fresh_weights
 from ops.problems import Problem
 from ops.settings import Settings
 from services.weights.adoption import Adoption
@@ -121,9 +120,8 @@ class Replacement:
         return live.weights if live is not None else self._fresh()
 
     def _fresh(self) -> Weights:
-        sizes = (INPUTS, self._settings.hidden_units, CLASSES)
-        rng = np.random.default_rng([self._settings.seed])
-        return init_weights(rng, sizes, biases=self._settings.biases)
+        settings = self._settings
+        return fresh_weights(settings.seed, settings.hidden_units, settings.biases)
 
     def _replace(
         self,

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from nn.model import fresh_weights
 from nn.training import descend, loss_and_gradients
 from services.data.order import epoch_order
 from services.trainer import feed as feed_module
-from services.trainer.state import fresh_weights
 from wire.bus import Bus
 from wire.calls import Tune
 from wire.messages import Frame, Snapshot, WeightsInfo

@@ -7,8 +7,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from nn.model import fresh_weights
 from services.trainer.feed import START, Place
-from services.trainer.state import State, fresh_weights
+from services.trainer.state import State
 from wire.messages import RunSettings, Snapshot, WeightsInfo
 
 SETTINGS = RunSettings(batch_size=128, learning_rate=0.1, cache_size=16, seed=3)
