@@ -12,6 +12,8 @@ import { createTrainingPanel } from "./panels/training.js";
 import { createWeightsPanel } from "./panels/weights.js";
 import { createRender } from "./render.js";
 import { connect } from "./socket.js";
+import { createWeightsStream } from "./stream.js";
+import { watchPanels } from "./visibility.js";
 
 const TICK_MS = 500;
 
@@ -23,7 +25,9 @@ const { send } = connect(`${scheme}://${location.host}/ws`, {
     if (message.type === "ResponseSignal") store.dispatch({ type: "signal", signal: message, now: performance.now() });
     if (message.type === "Error") store.dispatch({ type: "error", signal: message.signal, detail: message.detail });
   },
+  onBinary: (buffer) => onWeights(buffer),
 });
+const onWeights = createWeightsStream(store, send);
 
 createRender(store, [
   createDrawPanel(store),
@@ -36,3 +40,4 @@ createRender(store, [
   createMachinePanel(),
 ]);
 setInterval(() => store.dispatch({ type: "tick", now: performance.now() }), TICK_MS);
+watchPanels(store);

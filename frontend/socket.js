@@ -6,10 +6,11 @@ const SILENCE_MS = 15_000; // then ask for the status: a link that died silently
 const ANSWER_MS = 5_000;
 
 /**
- * `onConnection(status, failures)` hears "connected" and "reconnecting"; `onMessage(message)` each JSON frame.
+ * `onConnection(status, failures)` hears "connected" and "reconnecting"; `onMessage(message)` each JSON frame,
+ * `onBinary(buffer)` each binary one.
  * Returns {send(message)}: false, and nothing sent, while there is no connection.
  */
-export function connect(url, { onConnection, onMessage }) {
+export function connect(url, { onConnection, onMessage, onBinary }) {
   let socket = null;
   let failures = 0;
   let retryTimer = null;
@@ -28,6 +29,7 @@ export function connect(url, { onConnection, onMessage }) {
     current.onmessage = ({ data }) => {
       watchSilence();
       if (typeof data === "string") onMessage(JSON.parse(data));
+      else onBinary(data);
     };
     current.onclose = () => {
       if (socket === current) retry();

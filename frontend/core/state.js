@@ -2,6 +2,7 @@
 
 import { blankSheet, isBlank } from "./brush.js";
 import { createCurve, followSignal, recallTests } from "./curve.js";
+import { initialView } from "./view.js";
 
 /** What the page may set, and the signal that asks for it. The keys are ResponseSignal's. */
 export const SETTINGS = Object.freeze({
@@ -16,6 +17,8 @@ const idle = Object.freeze({ pending: null, before: null, error: null });
 export function initialState() {
   return {
     connection: { status: "connecting", failures: 0 },
+    view: initialView(),
+    onScreen: {}, // name of a panel to whether it can be seen now
     signal: null,
     waitingSince: null, // when the trainer began to wait for data, ms
     starved: false,
@@ -26,6 +29,7 @@ export function initialState() {
     sample: { busy: false, error: null },
     numbers: { shown: false, note: null },
     guess: { answer: null, error: null },
+    network: { latest: null }, // the newest weights of the stream, as core/network.js reads them
     tune: { busy: false, loss: null, error: null },
     weights: { versions: [], live: null, selected: null, busy: null, error: null, note: null },
   };
