@@ -41,16 +41,21 @@ function imageOf(pixels) {
   return Array.from(pixels, (value) => Math.round(value * 1e4) / 1e4);
 }
 
-export const infer = (pixels) => requestJson("POST", "/infer?normalize=true", { json: { image: imageOf(pixels) } });
+/** The digit and the ten probabilities of a drawing, and as `input` what the network was given of it. `raw`: as it is drawn. */
+export const infer = (pixels, { raw }) =>
+  requestJson("POST", `/infer?input=true&normalize=${!raw}`, { json: { image: imageOf(pixels) } });
 
-export const tune = (pixels, target) =>
-  requestJson("PATCH", "/weights?normalize=true", { json: { data: [{ target, image: imageOf(pixels) }] } });
+export const tune = (pixels, target, { raw }) =>
+  requestJson("PATCH", `/weights?normalize=${!raw}`, { json: { data: [{ target, image: imageOf(pixels) }] } });
 
 /** One random test image: {target, image: 784 numbers}. */
 export async function sample() {
   const { data } = await requestJson("GET", "/data?split=test");
   return Array.isArray(data) ? data[0] : data;
 }
+
+/** Send a control signal; the answer, the state of the run, comes when it has taken effect. */
+export const control = (signal) => requestJson("POST", "/control", { json: signal });
 
 export const versions = () => requestJson("GET", "/weights/versions");
 export const saveWeights = (name) => requestJson("POST", "/weights/versions", { json: { name } });

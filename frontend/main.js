@@ -5,11 +5,15 @@ import { initialState, reduce } from "./core/state.js";
 import { createCurvesPanel } from "./panels/curves.js";
 import { createDrawPanel } from "./panels/draw.js";
 import { createGuessPanel } from "./panels/guess.js";
+import { createHelp } from "./panels/help.js";
 import { createMachinePanel } from "./panels/machine.js";
 import { createNumbersPanel } from "./panels/numbers.js";
+import { createPage } from "./panels/page.js";
+import { createSteps } from "./panels/steps.js";
 import { createTeachPanel } from "./panels/teach.js";
 import { createTrainingPanel } from "./panels/training.js";
 import { createWeightsPanel } from "./panels/weights.js";
+import { followLink } from "./link.js";
 import { createRender } from "./render.js";
 import { connect } from "./socket.js";
 import { createWeightsStream } from "./stream.js";
@@ -30,14 +34,18 @@ const { send } = connect(`${scheme}://${location.host}/ws`, {
 const onWeights = createWeightsStream(store, send);
 
 createRender(store, [
+  createPage(store),
+  createSteps(store),
   createDrawPanel(store),
   createGuessPanel(store),
   createTeachPanel(store),
-  createTrainingPanel(store, send),
+  createTrainingPanel(store),
   createNumbersPanel(store),
   createCurvesPanel(store),
   createWeightsPanel(store),
   createMachinePanel(),
 ]);
 setInterval(() => store.dispatch({ type: "tick", now: performance.now() }), TICK_MS);
+followLink(store);
 watchPanels(store);
+createHelp();

@@ -12,7 +12,9 @@ export const SETTINGS = Object.freeze({
 });
 
 const STARVED_AFTER_MS = 1000; // waiting for data this long without a break is worth a sentence
-const idle = Object.freeze({ pending: null, before: null, error: null });
+const idle = Object.freeze({ pending: null, error: null });
+/** What the answer to a control signal says of the run before the next frame does. */
+const CONFIRMED = [...Object.keys(SETTINGS), "training", "trainer", "target_iteration", "start_iteration"];
 
 export function initialState() {
   return {
@@ -24,30 +26,34 @@ export function initialState() {
     starved: false,
     curve: createCurve(), // changed in place, see its revision
     settings: { batch_size: idle, lrate: idle, cache_size: idle },
-    run: { error: null },
+    run: { pending: null, error: null }, // `pending` names the button that waits for the server
+    page: { linkProblem: null, shareNote: null },
     drawing: { pixels: blankSheet(), blank: true, revision: 0, label: null },
     sample: { busy: false, error: null },
     numbers: { shown: false, note: null },
     guess: { answer: null, error: null },
     network: { latest: null }, // the newest weights of the stream, as core/network.js reads them
-    tune: { busy: false, loss: null, error: null },
+    tune: { busy: false, loss: null, error: null, label: null, before: null }, // `before`: the answer before the step
     weights: { versions: [], live: null, selected: null, busy: null, error: null, note: null },
   };
 }
 
 const handlers = {
-  connection: (state, { status, failures }) => ({
-    ...state,
-    connection: { status, failures },
-    settings: status === "connected" ? state.settings : mapValues(state.settings, dropPending),
-  }),
+  connection: (state, { status, failures }) => ({ ...state, connection: { status, failures } }),
   signal: followServer,
   tick: (state, { now }) => {
     const starved = state.waitingSince !== null && now - state.waitingSince >= STARVED_AFTER_MS;
     return starved === state.starved ? state : { ...state, starved };
   },
-  error: refused,
-  "setting-sent": (state, { key, value }) => withSetting(state, key, sent(state, key, value)),
+  error: (state, { detail }) => ({ ...state, run: { ...state.run, error: detail } }),
+  confirmed: (state, { answer }) => {
+    const known = CONFIRMED.filter((key) => answer[key] !== undefined).map((key) => [key, answer[key]]);
+    return state.signal === null ? state : { ...state, signal: { ...state.signal, ...Object.fromEntries(known) } };
+  },
+  "setting-sent": (state, { key, value }) => withSetting(state, key, { pending: value, error: null }),
+  /** The server has this value; a newer one may be on its way. */
+  "setting-settled": (state, { key, value }) =>
+    state.settings[key].pending === value ? withSetting(state, key, idle) : state,
   "setting-refused": (state, { key, detail }) => withSetting(state, key, { ...idle, error: detail }),
   "setting-edited": (state, { key }) =>
     state.settings[key].error === null ? state : withSetting(state, key, { ...state.settings[key], error: null }),
@@ -82,44 +88,9 @@ function followServer(state, { signal, now }) {
     signal: rest,
     waitingSince,
     starved: waiting && (state.starved || now - waitingSince >= STARVED_AFTER_MS),
-    settings: Object.fromEntries(
-      Object.entries(state.settings).map(([key, setting]) => [key, confirm(setting, rest[key])]),
-    ),
   };
-}
-
-/** A pending setting is settled once the server shows it, or shows something newer than what it replaced. */
-function confirm(setting, current) {
-  if (setting.pending === null || current === undefined) return setting;
-  return same(current, setting.pending) || !same(current, setting.before) ? { ...setting, pending: null } : setting;
-}
-
-function sent(state, key, value) {
-  const before = state.signal?.[key] ?? null;
-  return { pending: before !== null && same(before, value) ? null : value, before, error: null };
-}
-
-/** Equal up to what a float32 on the way may have rounded. */
-function same(a, b) {
-  return Math.abs(a - b) <= 1e-6 * Math.max(Math.abs(a), Math.abs(b));
-}
-
-/** The server's Error goes to the control that caused it; one about the run as a whole to the run. */
-function refused(state, { signal, detail }) {
-  const key = Object.keys(SETTINGS).find((name) => SETTINGS[name] === signal);
-  if (key === undefined) return { ...state, run: { error: detail } };
-  return withSetting(state, key, { ...idle, error: detail });
-}
-
-function dropPending(setting) {
-  if (setting.pending === null) return setting;
-  return { ...idle, error: "The connection was lost before the server confirmed this." };
 }
 
 function withSetting(state, key, setting) {
   return { ...state, settings: { ...state.settings, [key]: setting } };
-}
-
-function mapValues(object, change) {
-  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
 }

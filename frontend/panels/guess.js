@@ -2,20 +2,19 @@
 
 import { infer } from "../api.js";
 import { latestOnly, throttle } from "../core/coalesce.js";
-import { percent } from "../core/format.js";
+import { DIGITS, verdict } from "../core/verdict.js";
 import { part, setFlag, setText } from "../dom.js";
 
 const REFRESH_MS = 250; // new weights come about ten times a second; four new guesses are enough
 const RETRY_MS = 2000;
 const SPEAK_MS = 900; // a guess that has held this long is spoken
-const DIGITS = 10;
 
 export function createGuessPanel(store) {
   askAsThingsChange(store);
   const digit = part("guess");
   const words = document.querySelector("[data-part=guess-words]");
   const live = document.querySelector("[data-part=guess-live]");
-  const bars = createBars(part("probabilities"));
+  const renderBars = createBars(store, part("probabilities"));
   let speakTimer = null;
   let spoken = "";
 
@@ -26,53 +25,80 @@ export function createGuessPanel(store) {
     speakTimer = setTimeout(() => setText(live, sentence), SPEAK_MS);
   }
 
-  return function render({ guess: { answer, error }, drawing }) {
-    const shown = drawing.blank ? null : answer;
+  return function render(state) {
+    const { guess, drawing } = state;
+    const shown = drawing.blank ? null : guess.answer;
+    const { sentence, spoken: aloud, unsure } = verdict(drawing, shown, guess.error);
     setText(digit, shown === null ? "?" : String(shown.digit));
     setFlag(digit, "none", shown === null);
-    renderBars(bars, shown);
-    setText(words, wording(drawing, shown, error));
-    setFlag(words, "error", error !== null && !drawing.blank);
-    speak(shown === null ? "" : `The network reads ${shown.digit}.`);
+    setFlag(digit, "unsure", unsure);
+    setText(words, sentence);
+    setFlag(words, "error", guess.error !== null && !drawing.blank);
+    renderBars(shown, state);
+    speak(aloud);
   };
 }
 
-function wording(drawing, shown, error) {
-  if (drawing.blank) return "Nothing drawn yet.";
-  if (error !== null) return error;
-  if (shown === null) return "Reading…";
-  return `${percent(shown.probabilities[shown.digit])} % sure, after ${shown.iteration} iterations of training`;
-}
+/**
+ * Ten bars, each a button: pointing at one, or moving the focus to it, explains that digit inside the network and over
+ * the drawing; pressing it keeps the explanation. Returns what draws them.
+ */
+function createBars(store, list) {
+  const explain = (digit) => {
+    if (store.state.view.digit !== digit) store.dispatch({ type: "set", slice: "view", digit });
+  };
+  let kept = null; // the digit whose explanation stays when the pointer leaves
+  const leave = () => explain(kept);
 
-function createBars(list) {
-  return Array.from({ length: DIGITS }, () => {
+  const bars = DIGITS.map((digit) => {
     const row = document.createElement("li");
-    const track = document.createElement("span");
-    const fill = document.createElement("span");
-    const value = document.createElement("span");
-    track.className = "track";
-    fill.className = "fill";
-    value.className = "value";
-    track.append(fill);
-    row.append(track, value);
+    const button = document.createElement("button");
+    const [track, fill, before, value] = ["track", "fill", "before", "value"].map((name) => {
+      const element = document.createElement("span");
+      element.className = name;
+      return element;
+    });
+    button.type = "button";
+    button.className = "bar";
+    button.dataset.testid = `explain-${digit}`;
+    track.append(fill, before);
+    button.append(track, value);
+    row.append(button);
     list.append(row);
-    return { row, fill, value };
+    row.addEventListener("pointerenter", ({ pointerType }) => pointerType === "touch" || explain(digit));
+    row.addEventListener("pointerleave", ({ pointerType }) => pointerType === "touch" || leave());
+    button.addEventListener("focus", () => button.matches(":focus-visible") && explain(digit));
+    button.addEventListener("blur", leave);
+    button.addEventListener("click", () => {
+      kept = kept === digit ? null : digit;
+      explain(kept);
+    });
+    return { digit, row, button, fill, before, value };
   });
-}
 
-function renderBars(bars, shown) {
-  bars.forEach(({ row, fill, value }, digit) => {
-    const probability = shown?.probabilities[digit] ?? 0;
-    fill.style.transform = `scaleX(${probability.toFixed(4)})`;
-    setText(value, shown === null ? "–" : probability.toFixed(3));
-    setFlag(row, "top", shown?.digit === digit);
-  });
+  return function render(shown, { tune, view }) {
+    if (!bars.some(({ button }) => button.matches(":hover, :focus"))) kept = view.digit; // as a link says
+    for (const { digit, row, button, fill, before, value } of bars) {
+      const probability = shown?.probabilities[digit] ?? 0;
+      const text = shown === null ? "–" : probability.toFixed(3);
+      fill.style.transform = `scaleX(${probability.toFixed(4)})`;
+      before.hidden = tune.before === null || shown === null;
+      if (!before.hidden) before.style.left = `${(tune.before.probabilities[digit] * 100).toFixed(2)}%`;
+      if (value.textContent !== text) {
+        value.textContent = text;
+        button.setAttribute("aria-label", `${digit}: ${text}`);
+      }
+      setFlag(row, "top", shown?.digit === digit);
+      setFlag(row, "explained", view.digit === digit);
+      button.setAttribute("aria-pressed", String(kept === digit));
+    }
+  };
 }
 
 function askAsThingsChange(store) {
   let retryTimer = null;
   const asker = latestOnly({
-    send: infer,
+    send: ({ pixels, raw }) => infer(pixels, { raw }),
     onAnswer: (answer) => store.dispatch({ type: "set", slice: "guess", answer, error: null }),
     onError: (problem) => {
       store.dispatch({ type: "set", slice: "guess", answer: null, error: problem.message });
@@ -82,13 +108,13 @@ function askAsThingsChange(store) {
   });
 
   function ask() {
-    const { drawing } = store.state;
-    if (!drawing.blank) asker.ask(drawing.pixels);
+    const { drawing, view } = store.state;
+    if (!drawing.blank) asker.ask({ pixels: drawing.pixels, raw: view.raw });
   }
   const refresh = throttle(ask, REFRESH_MS);
 
   store.subscribe((state, previous) => {
-    if (state.drawing.revision !== previous.drawing.revision) {
+    if (state.drawing.revision !== previous.drawing.revision || state.view.raw !== previous.view.raw) {
       if (!state.drawing.blank) ask();
       else {
         asker.cancel();
