@@ -161,9 +161,11 @@ function createSlider() {
   const slider = part("learning-rate-slider");
   const input = part("learning-rate");
   let held = false;
+  let shown = null;
 
   slider.addEventListener("input", () => {
     held = true;
+    shown = null;
     input.value = String(rateAt(Number(slider.value)));
     slider.setAttribute("aria-valuetext", input.value);
     input.dispatchEvent(new Event("input"));
@@ -176,9 +178,9 @@ function createSlider() {
   return function render({ signal, settings }) {
     const rate = settings.lrate.pending ?? signal?.lrate;
     if (held || !(rate > 0)) return;
-    const place = String(sliderAt(rate));
-    if (slider.value === place) return;
-    slider.value = place;
+    if (shown === rate) return;
+    shown = rate;
+    slider.value = String(sliderAt(rate));
     slider.setAttribute("aria-valuetext", String(rate));
   };
 }

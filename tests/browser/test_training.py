@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import OpenPage, Status
 from tests.browser.sheet import SEVEN, draw, expect_guess
@@ -81,12 +85,123 @@ def test_a_setting_out_of_range_shows_the_servers_error_and_changes_nothing(
     assert status()[field] == before
 
 
-def test_a_setting_is_pending_until_the_server_confirms_it(page: Page) -> None:
-    page.evaluate("WebSocket.prototype.send = () => undefined")
-    page.get_by_test_id("batch-size").fill("96")
+@contextmanager
+def held_back(page: Page) -> Iterator[None]:
+    """Let control signals of the page reach the server only when the block ends."""
+    held: list[Route] = []
+    page.route("**/control", lambda route: held.append(route))
+    yield
+    for route in held:
+        route.continue_()
+    page.unroute("**/control")
+
+
+def test_a_setting_is_pending_until_the_server_confirms_it(page: Page, status: Status) -> None:
+    with held_back(page):
+        page.get_by_test_id("batch-size").fill("96")
+        page.get_by_test_id("batch-size").press("Enter")
+        expect(page.get_by_text("Asking the server")).to_be_visible()
+        expect(page.locator(".setting[data-pending]")).to_have_count(1)
+        assert status()["batch_size"] == 128
+    expect(page.locator(".setting[data-pending]")).to_have_count(0)
+    assert status()["batch_size"] == 96
+
+
+def test_a_button_is_pending_until_the_server_confirms_it(page: Page, status: Status) -> None:
+    start = page.get_by_test_id("start")
+    with held_back(page):
+        start.click()
+        expect(start).to_have_attribute("data-pending", "")
+        expect(start).to_be_disabled()
+        assert not status()["training"]
+    expect(start).not_to_have_attribute("data-pending", "")
+    assert status()["training"]
+    page.get_by_test_id("stop").click()
+
+
+def test_a_server_that_cannot_be_reached_is_told_beside_the_control(page: Page) -> None:
+    page.route("**/control", lambda route: route.abort())
+    page.get_by_test_id("start").click()
+    expect(page.locator("[data-part=run-error]")).to_have_text("The server cannot be reached.")
+    page.get_by_test_id("cache-size").fill("9")
+    page.get_by_test_id("cache-size").press("Enter")
+    expect(page.locator("#cache-size-note")).to_have_text("The server cannot be reached.")
+    expect(page.get_by_test_id("cache-size")).to_have_value("16")
+
+
+def test_the_slider_moves_the_learning_rate_by_powers_of_ten(page: Page, status: Status) -> None:
+    slider = page.get_by_test_id("learning-rate-slider")
+    expect(slider).to_have_attribute("aria-valuetext", "0.1")
+    box = slider.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.6, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.4, middle, steps=4)
+    rate = float(page.get_by_test_id("learning-rate").input_value())
+    assert 0.005 < rate < 0.02  # two fifths of the way from 0.0001 to 10
+    assert status()["lrate"] == pytest.approx(0.1)  # nothing is sent before it is let go
+    page.mouse.up()
+    wait_until(lambda: status()["lrate"] == pytest.approx(rate))
+
+
+def test_the_slider_by_keyboard_and_by_what_others_set(
+    page: Page, api: httpx.Client, status: Status
+) -> None:
+    slider = page.get_by_test_id("learning-rate-slider")
+    slider.press("End")
+    wait_until(lambda: status()["lrate"] == 10)
+    api.post("/control", json={"type": "SetLearningRate", "value": 0.001}).raise_for_status()
+    expect(slider).to_have_value("-3")
+    expect(slider).to_have_attribute("aria-valuetext", "0.001")
+
+
+def test_a_finger_moves_the_slider(phone: Page, status: Status) -> None:
+    box = phone.get_by_test_id("learning-rate-slider").bounding_box()
+    assert box is not None
+    phone.get_by_test_id("learning-rate-slider").tap(
+        position={"x": box["width"] * 0.8, "y": box["height"] / 2}
+    )
+    wait_until(lambda: status()["lrate"] == pytest.approx(1, rel=0.3))
+
+
+def test_one_step_is_one_iteration(page: Page, status: Status) -> None:
+    before = status()["iteration"]
+    page.get_by_test_id("step").click()
+    wait_until(lambda: status()["iteration"] == before + 1 and not status()["training"])
+    expect(page.get_by_test_id("iteration")).to_have_text(str(before + 1))
+
+
+def test_reset_goes_back_to_random_weights(page: Page, api: httpx.Client, status: Status) -> None:
+    page.get_by_test_id("step").click()
+    wait_until(lambda: status()["iteration"] > 0)
+    page.get_by_test_id("reset").click()
+    expect(page.get_by_test_id("iteration")).to_have_text("0")
+    fresh = api.get("/weights").json()
+    page.get_by_test_id("step").click()
+    wait_until(lambda: status()["iteration"] == 1)
+    assert api.get("/weights").json() != fresh
+    page.get_by_test_id("reset").click()
+    wait_until(lambda: status()["iteration"] == 0)
+    assert api.get("/weights").json() == fresh
+
+
+def test_train_n_shows_how_far_it_has_come(page: Page, open_page: OpenPage, status: Status) -> None:
+    page.get_by_test_id("batch-size").fill("2048")  # slow enough to be watched
     page.get_by_test_id("batch-size").press("Enter")
-    expect(page.get_by_text("Asking the server")).to_be_visible()
-    expect(page.locator("[data-pending]")).to_have_count(1)
+    start = status()["iteration"]
+    page.get_by_test_id("train-n-count").fill("400")
+    page.get_by_test_id("train-n").click()
+    late = open_page()  # in mid-run
+    for one in (page, late):
+        bar = one.get_by_test_id("progress")
+        expect(bar).to_be_visible()
+        words = one.locator("[data-part=progress-words]")
+        expect(words).to_contain_text(re.compile(r"^\d+ of 400 iterations"))
+        expect(words).to_contain_text(f"Stops at iteration {start + 400}.")
+        assert 0 <= bar.evaluate("(bar) => bar.value") < 1
+    page.get_by_test_id("stop").click()
+    expect(page.get_by_test_id("progress")).to_be_hidden()
 
 
 def test_a_field_that_is_being_edited_is_not_overwritten(page: Page, api: httpx.Client) -> None:

@@ -11,59 +11,40 @@ function after(...events) {
 const signal = (changes = {}, now = 0) => ({ type: "signal", signal: { ...SIGNAL, ...changes }, now });
 const setting = (state, key) => state.settings[key];
 
-test("a setting is pending until the server shows it", () => {
-  const asked = after(signal(), { type: "setting-sent", key: "batch_size", value: 128 });
+const sent = (value) => ({ type: "setting-sent", key: "batch_size", value });
+const settled = (value) => ({ type: "setting-settled", key: "batch_size", value });
+
+test("a setting is pending until the server has confirmed it, whatever else is told meanwhile", () => {
+  const asked = after(signal(), sent(128));
   assert.equal(setting(asked, "batch_size").pending, 128);
-  const unrelated = reduce(asked, signal({ iteration: 3 }));
-  assert.equal(setting(unrelated, "batch_size").pending, 128);
-  const confirmed = reduce(unrelated, signal({ batch_size: 128 }));
-  assert.equal(setting(confirmed, "batch_size").pending, null);
+  const told = reduce(asked, signal({ iteration: 3, batch_size: 32 }));
+  assert.equal(setting(told, "batch_size").pending, 128);
+  assert.equal(setting(reduce(told, settled(128)), "batch_size").pending, null);
 });
 
-test("a learning rate that was rounded to float32 on the way counts as confirmed", () => {
-  const state = after(signal(), { type: "setting-sent", key: "lrate", value: 0.035 }, signal({ lrate: Math.fround(0.035) }));
-  assert.equal(setting(state, "lrate").pending, null);
+test("the answer to an older value does not settle a newer one", () => {
+  const state = after(signal(), sent(128), sent(256), settled(128));
+  assert.equal(setting(state, "batch_size").pending, 256);
+  assert.equal(setting(reduce(state, settled(256)), "batch_size").pending, null);
 });
 
-test("asking for what already holds is not pending", () => {
-  const state = after(signal(), { type: "setting-sent", key: "cache_size", value: 16 });
-  assert.equal(setting(state, "cache_size").pending, null);
+test("what the server confirms shows before its next frame, and nothing else of the answer does", () => {
+  const state = after(signal({ iteration: 7 }), { type: "confirmed", answer: { batch_size: 128, training: true, iteration: 1 } });
+  assert.deepEqual([state.signal.batch_size, state.signal.training, state.signal.iteration], [128, true, 7]);
+  assert.equal(after({ type: "confirmed", answer: { batch_size: 128 } }).signal, null);
 });
 
-test("a change by somebody else settles a pending setting too", () => {
-  const state = after(signal(), { type: "setting-sent", key: "batch_size", value: 128 }, signal({ batch_size: 32 }));
-  assert.equal(setting(state, "batch_size").pending, null);
-  assert.equal(state.signal.batch_size, 32);
-});
-
-test("an Error goes to the setting that it is about, and the next edit clears it", () => {
-  const detail = "batch_size is 9999: it has to be 1 to 4096.";
-  const refused = after(
-    signal(),
-    { type: "setting-sent", key: "batch_size", value: 9999 },
-    { type: "error", signal: "SetBatchSize", detail },
-  );
-  assert.deepEqual(setting(refused, "batch_size"), { pending: null, before: null, error: detail });
+test("a refused setting is no longer pending, and the next edit clears the reason", () => {
+  const detail = "value = 9999 has to be at most 4096";
+  const refused = after(signal(), sent(9999), { type: "setting-refused", key: "batch_size", detail });
+  assert.deepEqual(setting(refused, "batch_size"), { pending: null, error: detail });
   assert.equal(setting(refused, "lrate").error, null);
-  assert.equal(refused.run.error, null);
   const edited = reduce(refused, { type: "setting-edited", key: "batch_size" });
   assert.equal(setting(edited, "batch_size").error, null);
 });
 
-test("an Error about the run or about nothing known is shown beside the run", () => {
-  assert.equal(after({ type: "error", signal: "Start", detail: "no" }).run.error, "no");
+test("an Error over the WebSocket is shown beside the run", () => {
   assert.equal(after({ type: "error", signal: null, detail: "not JSON" }).run.error, "not JSON");
-});
-
-test("losing the connection ends what was pending, with the reason", () => {
-  const state = after(
-    signal(),
-    { type: "setting-sent", key: "lrate", value: 0.5 },
-    { type: "connection", status: "reconnecting", failures: 0 },
-  );
-  assert.equal(setting(state, "lrate").pending, null);
-  assert.match(setting(state, "lrate").error, /connection was lost/);
-  assert.equal(setting(state, "batch_size").error, null);
 });
 
 test("waiting for data is said only when it lasts, and no longer when it ends", () => {
