@@ -4,6 +4,7 @@ DATA_WORKERS ?= 1
 PYTHON ?= python3
 BIN := .venv/bin
 PAGE := frontend/node_modules/uplot/package.json
+AXE := frontend/node_modules/axe-core/package.json
 
 .PHONY: help run scale test test-docker check lock clean
 
@@ -22,7 +23,7 @@ run: .venv/run $(PAGE)
 scale: .venv/run
 	@$(BIN)/python -m services.local.scale $(DATA_WORKERS)
 
-test: .venv/dev $(PAGE)
+test: .venv/dev $(AXE)
 	scripts/test
 
 # On its own, because it needs a Docker engine; -s shows what it measures.
@@ -47,4 +48,7 @@ clean:
 	scripts/install dev "$(PYTHON)"
 
 $(PAGE): frontend/package-lock.json scripts/page | .venv/run
-	scripts/page
+	scripts/page run
+
+$(AXE): frontend/package-lock.json scripts/page | .venv/run
+	scripts/page dev
