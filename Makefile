@@ -6,13 +6,14 @@ BIN := .venv/bin
 PAGE := frontend/node_modules/uplot/package.json
 AXE := frontend/node_modules/axe-core/package.json
 
-.PHONY: help run scale test test-docker check lock clean
+.PHONY: help run scale test test-docker bench-page check lock clean
 
 help:
 	@echo "make run                     start Inkling on http://localhost:$(PORT) (PORT=8081 make run: another port)"
 	@echo "make scale DATA_WORKERS=4    change the number of data workers while it runs"
 	@echo "make test                    run every test"
 	@echo "make test-docker             test the stack in Docker (INKLING_DATA_DIR: a folder with MNIST)"
+	@echo "make bench-page              measure the page in a real Chromium, beside make run"
 	@echo "make check                   lint and type check"
 	@echo "make lock                    pin the newest allowed versions of all packages"
 	@echo "make clean                   remove what the other commands have made, your weights included"
@@ -29,6 +30,9 @@ test: .venv/dev $(AXE)
 # On its own, because it needs a Docker engine; -s shows what it measures.
 test-docker: .venv/dev
 	$(BIN)/python -m pytest -s tests/system/compose_stack.py
+
+bench-page: .venv/dev
+	$(BIN)/python bench/page.py --url http://localhost:$(PORT)
 
 check: .venv/dev
 	scripts/check
