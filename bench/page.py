@@ -48,7 +48,7 @@ WATCH_TASKS = """() => {
 WATCH_PEN = """() => {
   window.pen = {moves: [], guesses: []};
   const grid = document.querySelector("[data-testid=grid]");
-  grid.addEventListener("pointermove", ({buttons, timeStamp}) => buttons && pen.moves.push(timeStamp));
+  grid.addEventListener("pointermove", (event) => event.buttons && pen.moves.push(event.timeStamp));
   const ask = window.fetch;
   window.fetch = async (...request) => {
     if (!String(request[0]).startsWith("/infer")) return ask(...request);

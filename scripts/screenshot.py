@@ -1,29 +1,71 @@
 #!/usr/bin/env python3
-"""Draw a 2 on the running page, train for some seconds, and put its picture into docs/page.png.
+"""Draw a 2 on the running page, train until it reads well, and take its pictures for the README.
 
-.venv/bin/python scripts/screenshot.py http://localhost:8080
+make run
+.venv/bin/python scripts/screenshot.py [http://localhost:8080]
 """
+
+from __future__ import annotations
 
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 TWO = [(0.30, 0.27), (0.48, 0.17), (0.66, 0.28), (0.56, 0.48), (0.40, 0.66), (0.29, 0.80),
        (0.50, 0.79), (0.73, 0.80)]  # fmt: skip
-PICTURE = Path(__file__).parents[1] / "docs" / "page.png"
-TRAIN_MS = 6000
+DOCS = Path(__file__).parents[1] / "docs"
+ITERATIONS = 3000
+DEADLINE_MS = 120_000
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 1.5,
+    "has_touch": True,
+    "is_mobile": True,
+}
+# Name of the picture, the device, the scheme, and how much of the page is on it.
+PICTURES = [
+    ("page", DESKTOP, "light", 5000),
+    ("page-dark", DESKTOP, "dark", 2000),
+    ("page-phone", PHONE, "light", 2400),
+]
 
-url = sys.argv[1] if len(sys.argv) > 1 else "http://localhost:8080"
-with sync_playwright() as playwright:
-    browser = playwright.chromium.launch(
-        executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
-    )
-    page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+
+def main() -> None:
+    """Train once, then take each picture of what was learnt."""
+    url = sys.argv[1] if len(sys.argv) > 1 else "http://localhost:8080"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        link = _train(browser, url)
+        for name, device, scheme, height in PICTURES:
+            context = browser.new_context(**device, color_scheme=scheme)
+            page = context.new_page()
+            page.goto(link)
+            path = DOCS / f"{name}.png"
+            _settle(page)
+            full = page.evaluate("document.documentElement.scrollHeight")
+            width = device["viewport"]["width"]
+            clip = {"x": 0, "y": 0, "width": width, "height": min(full, height)}
+            page.screenshot(path=path, full_page=True, clip=clip)
+            print(f"{path}: {path.stat().st_size // 1024} kB")
+            context.close()
+        browser.close()
+
+
+def _train(browser: Browser, url: str) -> str:
+    """Start afresh, draw, train; return the link to what is then seen."""
+    page = browser.new_page(**DESKTOP)
+    page.set_default_timeout(DEADLINE_MS)
     page.goto(url)
     page.get_by_test_id("connection").get_by_text("connected").wait_for()
-    page.request.delete(f"{url}/weights")
+    page.get_by_test_id("dismiss-steps").click()
+    page.get_by_test_id("reset").click()
+    page.get_by_test_id("iteration").get_by_text("0", exact=True).wait_for()
     box = page.get_by_test_id("grid").bounding_box()
     assert box is not None
     points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in TWO]
@@ -32,9 +74,28 @@ with sync_playwright() as playwright:
     for x, y in points[1:]:
         page.mouse.move(x, y, steps=6)
     page.mouse.up()
-    page.get_by_test_id("start").click()
-    page.wait_for_timeout(TRAIN_MS)
-    page.screenshot(path=PICTURE, full_page=True)
-    page.get_by_test_id("stop").click()
-    browser.close()
-print(f"{PICTURE}: {PICTURE.stat().st_size // 1024} kB")
+    page.get_by_test_id("train-n-count").fill(str(ITERATIONS))
+    page.get_by_test_id("train-n").click()
+    page.get_by_test_id("iteration").get_by_text(str(ITERATIONS), exact=True).wait_for()
+    page.wait_for_function("location.hash.includes('d=')")
+    link = page.url
+    page.close()
+    return link
+
+
+def _settle(page: Page) -> None:
+    """Wait until the page is connected, has been seen whole, and what it asked for has come."""
+    page.get_by_test_id("connection").get_by_text("connected").wait_for()
+    for panel in page.locator("[data-panel]").all():
+        panel.scroll_into_view_if_needed()
+        page.wait_for_timeout(700)
+    page.evaluate("scrollTo(0, 0)")
+    dismiss = page.get_by_test_id("dismiss-steps")
+    if dismiss.is_visible():
+        dismiss.click()
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(700)
+
+
+if __name__ == "__main__":
+    main()
