@@ -50,8 +50,11 @@ def main() -> None:
             _settle(page)
             full = page.evaluate("document.documentElement.scrollHeight")
             width = device["viewport"]["width"]
-            clip = {"x": 0, "y": 0, "width": width, "height": min(full, height)}
-            page.screenshot(path=path, full_page=True, clip=clip)
+            page.screenshot(
+                path=path,
+                full_page=True,
+                clip={"x": 0, "y": 0, "width": width, "height": min(full, height)},
+            )
             print(f"{path}: {path.stat().st_size // 1024} kB")
             context.close()
         browser.close()
