@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -27,7 +27,7 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
 }
 # Name of the picture, the device, the scheme, and how much of the page is on it.
-PICTURES = [
+PICTURES: list[tuple[str, dict[str, Any], Literal["light", "dark"], int]] = [
     ("page", DESKTOP, "light", 5000),
     ("page-dark", DESKTOP, "dark", 2000),
     ("page-phone", PHONE, "light", 2400),
