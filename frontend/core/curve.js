@@ -1,22 +1,22 @@
 // The curve of a run: parallel columns, one entry for each iteration that is kept, bounded in length.
 
-export const MAX_POINTS = 4000; // kept after thinning
+import { followMarks, followTests, forgetAfter } from "./marks.js";
+
+export const MAX_POINTS = 8000; // kept after thinning
 const THIN_ABOVE = 2 * MAX_POINTS; // so that thinning, which walks everything, is rare
 const EXTREMES_PER_BUCKET = 4; // lowest and highest loss and accuracy
-const MAX_TESTS = 1000;
-const DRAWN_TESTS = 60;
-const SMOOTHING_ITERATIONS = 20;
-const DRAWN_WINDOWS = 120; // the width of a drawn curve, in windows of its smoothing
-const NEW_STARTS = ["reset", "restore", "upload"]; // origins of weights that end one run and begin another
-const COLUMNS = ["iteration", "loss", "acc", "smooth_loss", "smooth_acc"];
+const DEFAULT_WINDOW = 20; // iterations
+const SPACING_POINTS = 8; // over so many points one sees how far apart they are
+const COLUMNS = ["iteration", "loss", "acc", "mean_loss", "mean_acc", "smooth_loss", "smooth_acc"];
 
 /**
- * An empty curve; `revision` grows with every change, so a reader knows when to draw again.
- * Test accuracies are `tests`, apart: they are few, and no history from the server carries them.
+ * An empty curve, smoothed over `window` iterations (0: not at all). `revision` grows with every change, so a
+ * reader knows when to draw again. `mean_loss` and `mean_acc` are means from the point before to this one: they
+ * are the values themselves until thinning leaves points out. `tests` and `marks` lie apart: they are few.
  */
-export function createCurve() {
+export function createCurve(window = DEFAULT_WINDOW) {
   const columns = Object.fromEntries(COLUMNS.map((name) => [name, []]));
-  return { ...columns, tests: [], latestTest: null, revision: 0 };
+  return { ...columns, tests: [], marks: [], settings: null, window, revision: 0 };
 }
 
 export function lastIteration(curve) {
@@ -28,11 +28,16 @@ export function lastIteration(curve) {
  * than what is here means that the run was reset or restored, and what came after it is no longer true.
  */
 export function followSignal(curve, signal) {
-  const history = signal.history ?? { iteration: [], loss: [], acc: [] };
-  truncate(curve, Math.min(signal.history_from ?? Infinity, signal.iteration));
-  append(curve, history);
-  forgetTestsAfter(curve, signal.iteration);
-  if (Number.isFinite(signal.test_acc)) noteTest(curve, signal);
+  const { history } = signal;
+  const from = Math.min(signal.history_from ?? Infinity, signal.iteration);
+  truncate(curve, from);
+  if (history !== undefined) append(curve, history);
+  const changes = [
+    forgetAfter(curve, from),
+    followTests(curve, history?.tests ?? []),
+    followMarks(curve, history?.marks ?? [], signal),
+  ];
+  if (changes.includes(true)) curve.revision += 1;
   if (curve.iteration.length > THIN_ABOVE) thin(curve);
 }
 
@@ -49,93 +54,64 @@ function append(curve, history) {
   let newest = lastIteration(curve);
   for (let i = 0; i < history.iteration.length; i += 1) {
     if (history.iteration[i] <= newest) continue;
-    pushPoint(curve, history.iteration[i], history.loss[i] ?? null, history.acc[i] ?? null);
     newest = history.iteration[i];
+    const [loss, acc] = [history.loss[i] ?? null, history.acc[i] ?? null];
+    curve.iteration.push(newest);
+    curve.loss.push(loss);
+    curve.acc.push(acc);
+    curve.mean_loss.push(loss);
+    curve.mean_acc.push(acc);
+    smoothNewest(curve);
+    curve.revision += 1;
   }
 }
 
-function pushPoint(curve, iteration, loss, acc) {
-  // The first iterations change fast, and are smoothed over few.
-  const window = Math.max(1, Math.min(SMOOTHING_ITERATIONS, iteration / 4));
-  const memory = Math.exp((lastIteration(curve) - iteration) / window);
-  curve.smooth_loss.push(smoothed(curve.smooth_loss, loss, memory));
-  curve.smooth_acc.push(smoothed(curve.smooth_acc, acc, memory));
-  curve.iteration.push(iteration);
-  curve.loss.push(loss);
-  curve.acc.push(acc);
+/** Average over `window` iterations from now on, the past as well. */
+export function smoothOver(curve, window) {
+  if (curve.window === window) return;
+  curve.window = window;
+  curve.smooth_loss = [];
+  curve.smooth_acc = [];
+  for (let i = 0; i < curve.iteration.length; i += 1) smoothNewest(curve);
   curve.revision += 1;
 }
 
-/** Exponential mean that forgets by iterations, not by points, so a thinned past weighs what it did. */
+/** The smoothed values of the first point that has none yet. */
+function smoothNewest(curve) {
+  const at = curve.smooth_loss.length;
+  const memory = memoryAt(curve, at);
+  curve.smooth_loss.push(smoothed(curve.smooth_loss, curve.mean_loss[at], memory));
+  curve.smooth_acc.push(smoothed(curve.smooth_acc, curve.mean_acc[at], memory));
+}
+
+/** How much of the mean before a point stays in the mean at it: it forgets by iterations, not by points. */
+function memoryAt({ iteration, window }, at) {
+  if (window === 0 || at === 0) return 0;
+  const back = Math.min(SPACING_POINTS, at);
+  const spacing = (iteration[at] - iteration[at - back]) / back;
+  // The first iterations change fast, and are smoothed over few. What came thinned are extremes: the mean
+  // of a window with few of them would be as jagged as they are.
+  const early = Math.max(1, Math.min(window, iteration[at] / 4));
+  const length = spacing > 1.5 ? Math.max(early, 2 * EXTREMES_PER_BUCKET * spacing) : early;
+  return Math.exp((iteration[at - 1] - iteration[at]) / length);
+}
+
 function smoothed(column, value, memory) {
   if (value === null) return null;
-  const previous = column.findLast((entry) => entry !== null);
-  if (previous === undefined) return value;
-  return memory * previous + (1 - memory) * value;
+  const previous = column.at(-1) ?? column.findLast((entry) => entry !== null);
+  return previous === undefined ? value : memory * previous + (1 - memory) * value;
 }
 
-function forgetTestsAfter(curve, iteration) {
-  const kept = curve.tests.filter((test) => test.iteration <= iteration);
-  if (kept.length === curve.tests.length) return;
-  curve.tests = kept;
-  curve.revision += 1;
-}
-
-/**
- * A new test accuracy belongs to the newest iteration; the same value again is not a new measurement,
- * and just after a reset it is still that of the weights before.
- */
-function noteTest(curve, { iteration, test_acc }) {
-  if (curve.latestTest === test_acc) return;
-  curve.latestTest = test_acc;
-  curve.tests.push({ iteration, test_acc });
-  if (curve.tests.length > MAX_TESTS) curve.tests = curve.tests.filter((_, index) => index % 2 === 1);
-  curve.revision += 1;
-}
-
-/** The test accuracies as a column beside `iteration`, null where there is none; few enough to tell apart. */
-export function testColumn(curve) {
-  const column = new Array(curve.iteration.length).fill(null);
-  const every = Math.ceil(curve.tests.length / DRAWN_TESTS);
-  const drawn = curve.tests.filter((_, nth) => (curve.tests.length - 1 - nth) % every === 0);
-  let index = 0;
-  for (const { iteration, test_acc } of drawn) {
-    while (index + 1 < column.length && curve.iteration[index + 1] <= iteration) index += 1;
-    if (column.length > 0) column[index] = test_acc;
+/** The index of the point nearest to `iteration`, or -1 where there is none. */
+export function nearestPoint({ iteration: column }, iteration) {
+  let low = 0;
+  let high = column.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (column[middle] < iteration) low = middle + 1;
+    else high = middle;
   }
-  return column;
-}
-
-/**
- * Test accuracies that the weights' history remembers, for a page that came late: what was kept since
- * the run last started from elsewhere. `versions` newest first, as the server lists them.
- */
-export function recallTests(curve, versions) {
-  const start = versions.findIndex(({ origin }) => NEW_STARTS.includes(origin));
-  const sameRun = start === -1 ? versions : versions.slice(0, start);
-  const first = curve.tests[0]?.iteration ?? Infinity;
-  const earlier = sameRun
-    .filter(({ iteration, test_acc }) => Number.isFinite(test_acc) && iteration < first && iteration <= lastIteration(curve))
-    .map(({ iteration, test_acc }) => ({ iteration, test_acc }))
-    .sort((a, b) => a.iteration - b.iteration);
-  if (earlier.length === 0) return;
-  curve.tests = [...earlier, ...curve.tests];
-  curve.revision += 1;
-}
-
-/** A column smoothed further, as much as suits a drawing of the whole curve. */
-export function smoothedForDrawing(curve, name) {
-  const span = lastIteration(curve) - (curve.iteration[0] ?? 0);
-  const window = Math.max(1, span / DRAWN_WINDOWS);
-  let mean = null;
-  return curve[name].map((value, index) => {
-    if (value === null) return null;
-    const steps = index === 0 ? 0 : curve.iteration[index] - curve.iteration[index - 1];
-    // The start of a run changes fast: smoothing it by the width of the whole would hide that.
-    const memory = Math.exp(-steps / Math.max(1, Math.min(window, curve.iteration[index] / 4)));
-    mean = mean === null ? value : memory * mean + (1 - memory) * value;
-    return mean;
-  });
+  return low > 0 && iteration - column[low - 1] < column[low] - iteration ? low - 1 : Math.min(low, column.length - 1);
 }
 
 /** Keep at most MAX_POINTS: of each stretch of iterations its extremes, so that no spike is lost. */
@@ -170,6 +146,25 @@ function extremes(curve, start, end) {
 }
 
 function keepOnly(curve, indices) {
-  for (const name of COLUMNS) curve[name] = indices.map((index) => curve[name][index]);
+  const means = { mean_loss: meansBetween(curve, "mean_loss", indices), mean_acc: meansBetween(curve, "mean_acc", indices) };
+  for (const name of COLUMNS) curve[name] = means[name] ?? indices.map((index) => curve[name][index]);
   curve.revision += 1;
+}
+
+/** For each of `indices`: the mean of a column over the iterations since the one before it; null where none is a number. */
+function meansBetween(curve, name, indices) {
+  let from = 0;
+  return indices.map((index) => {
+    let sum = 0;
+    let iterations = 0;
+    for (; from <= index; from += 1) {
+      const value = curve[name][from];
+      if (value === null) continue;
+      const steps = from === 0 ? 1 : curve.iteration[from] - curve.iteration[from - 1];
+      sum += steps * value;
+      iterations += steps;
+    }
+    // A gap stays a gap, so that the smoothed curve shows it as well.
+    return iterations === 0 || curve[name][index] === null ? null : sum / iterations;
+  });
 }

@@ -1,7 +1,7 @@
 // The whole state of the page and how each event changes it. No DOM here.
 
 import { blankSheet, isBlank } from "./brush.js";
-import { createCurve, followSignal, recallTests } from "./curve.js";
+import { createCurve, followSignal } from "./curve.js";
 import { initialView } from "./view.js";
 
 /** What the page may set, and the signal that asks for it. The keys are ResponseSignal's. */
@@ -62,7 +62,6 @@ const handlers = {
     drawing: { pixels, label, blank: isBlank(pixels), revision: state.drawing.revision + 1 },
   }),
   versions: (state, { versions, live }) => {
-    recallTests(state.curve, versions);
     const { selected } = state.weights;
     const known = versions.some(({ version }) => version === selected);
     const weights = { ...state.weights, versions, live, selected: known ? selected : (versions[0]?.version ?? null) };

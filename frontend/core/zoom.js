@@ -1,0 +1,42 @@
+// Which iterations a chart shows: [first, last], whole numbers, or null for all there are.
+
+const FEWEST_ITERATIONS = 10;
+
+/** The range that is shown: the zoom, or everything; a curve that has hardly begun is not stretched over the whole width. */
+export function shownRange(zoom, [first, last]) {
+  return zoom ?? [first, Math.max(last, first + FEWEST_ITERATIONS)];
+}
+
+/** The zoom that shows `from` to `to`, in either order, within the run's `extent`; null where that is all of it. */
+export function zoomTo(from, to, [first, last]) {
+  let [low, high] = [Math.min(from, to), Math.max(from, to)];
+  const missing = FEWEST_ITERATIONS - (high - low);
+  if (missing > 0) [low, high] = [low - missing / 2, high + missing / 2];
+  low = Math.max(first, Math.round(low));
+  high = Math.min(last, Math.round(high));
+  if (high - low < FEWEST_ITERATIONS) [low, high] = [Math.max(first, high - FEWEST_ITERATIONS), low + FEWEST_ITERATIONS];
+  return low <= first && high >= last ? null : [low, high];
+}
+
+/** Show `factor` times as many iterations, `centre` staying where it is. */
+export function zoomBy(zoom, factor, centre, extent) {
+  const [low, high] = shownRange(zoom, extent);
+  return zoomTo(centre - (centre - low) * factor, centre + (high - centre) * factor, extent);
+}
+
+/** Move what is shown by this share of its width, not beyond the ends of the run. */
+export function pan(zoom, share, extent) {
+  if (zoom === null) return null;
+  const [low, high] = zoom;
+  const wanted = Math.round((high - low) * share);
+  const by = Math.max(extent[0] - low, Math.min(extent[1] - high, wanted));
+  return by === 0 || Math.sign(by) !== Math.sign(wanted) ? zoom : [low + by, high + by];
+}
+
+/** The zoom under two fingers: the iterations that they took hold of, `held`, are at the shares `at` of the width. */
+export function pinch(held, at, extent) {
+  const width = (held[1] - held[0]) / (at[1] - at[0]);
+  if (!Number.isFinite(width) || width <= 0) return null;
+  const low = held[0] - at[0] * width;
+  return zoomTo(low, low + width, extent);
+}

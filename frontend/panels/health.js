@@ -1,0 +1,58 @@
+// A training that goes wrong: said in words, with the way out.
+
+import * as api from "../api.js";
+import { gentlerRate, healthOf } from "../core/health.js";
+import { part, setNote, setText } from "../dom.js";
+
+const WORDS = {
+  diverging: "The loss runs away: the steps are too long. Lower the learning rate; if the loss stays high, reset the weights or restore a version.",
+  diverged: "The loss was no longer a number, so training stopped and went back a little. Lower the learning rate, then start again, or reset the weights.",
+  dead: "The loss stands at 2.3026: a step was so long that all hidden units are off, and nothing can be learnt any more. Lower the learning rate, then reset the weights or restore a version.",
+};
+const NEEDS_RESET = ["dead", "diverged"];
+
+/** Returns render(state). */
+export function createHealthNotice(store) {
+  const notice = part("health");
+  const words = document.querySelector("[data-part=health-words]");
+  const error = document.querySelector("[data-part=health-error]");
+  const rateButton = part("health-rate");
+  const resetButton = part("health-reset");
+  let judged = { health: null, revision: -1, rate: null }; // `rate`: at which it went wrong
+
+  function judge({ curve, signal }) {
+    if (judged.revision === curve.revision) return;
+    const health = healthOf(curve, judged.health);
+    const rate = health === judged.health ? judged.rate : (signal?.lrate ?? null);
+    judged = { health, revision: curve.revision, rate };
+  }
+
+  async function act(button, call) {
+    button.disabled = true;
+    setNote(error, null);
+    try {
+      const answer = await call();
+      if (answer.type === "ResponseSignal") store.dispatch({ type: "confirmed", answer });
+    } catch (problem) {
+      setNote(error, problem.message);
+    }
+    button.disabled = false;
+  }
+  rateButton.addEventListener("click", () => {
+    const value = gentlerRate(store.state.signal.lrate);
+    act(rateButton, () => api.control({ type: "SetLearningRate", value }));
+  });
+  resetButton.addEventListener("click", () => act(resetButton, api.resetWeights));
+
+  return function render(state) {
+    judge(state);
+    const { health, rate } = judged;
+    notice.hidden = health === null;
+    if (health === null) return;
+    const present = state.signal?.lrate ?? 0;
+    setText(words, WORDS[health]);
+    setText(rateButton, `Set it to ${gentlerRate(present)}`);
+    rateButton.hidden = !(present > 0) || present < rate; // it was lowered: that is done
+    resetButton.hidden = !NEEDS_RESET.includes(health) && !rateButton.hidden;
+  };
+}
