@@ -70,3 +70,28 @@ export async function downloadWeights(format, version = null) {
   const response = await request("GET", `${path}?format=${format}`);
   return response.blob();
 }
+
+/** How good the weights are on the test set: the live ones, or those of one version of the history. */
+export const evaluation = (version = null) => requestJson("GET", version === null ? "/evaluation" : `/evaluation?version=${version}`);
+
+/** Images of one field of the confusion matrix of an evaluation, or, without a `field`, its worst mistakes. */
+export function evaluationExamples(version, field, limit) {
+  const which = field === null ? "" : `&label=${field.label}&digit=${field.digit}`;
+  return requestJson("GET", `/evaluation/examples?version=${version}${which}&limit=${limit}`);
+}
+
+/** These images of the test set, by their numbers: [{target, image: 784 numbers}], in this order. */
+export async function testSamples(indices) {
+  const { data } = await requestJson("GET", `/data?split=test&${indices.map((index) => `index=${index}`).join("&")}`);
+  return data;
+}
+
+/** What POST /infer takes for many images, as text: made once, it can be sent again and again. */
+export const imagesBody = (images) => JSON.stringify({ images: images.map(imageOf) });
+export const inferMany = (body) => requestJson("POST", "/infer", { body, type: "application/json" });
+
+/** The weights of one version of the history as safetensors bytes. */
+export async function versionBytes(version) {
+  const response = await request("GET", `/weights/versions/${version}?format=safetensors`);
+  return response.arrayBuffer();
+}

@@ -65,6 +65,11 @@ export function pickIndices(count, wanted, random = Math.random) {
   return [...picked];
 }
 
+const FLOORS = [0.95, 0.9, 0.8, 0.5, 0];
+
+/** Where bars of these accuracies (or nulls) may begin, so that 0.97 and 0.98 look different. */
+export const floorBelow = (values) => FLOORS.find((floor) => values.every((value) => value === null || value >= floor));
+
 const NOTEWORTHY = 0.001; // accuracies closer than this are called equal
 
 /** The digits that each of two reads better: {first: [...], second: [...]}; a digit of equal accuracy is in neither. */

@@ -29,6 +29,14 @@ export const GLOSSARY = {
     short: "A batch is the handful of digits that the network looks at before it changes its weights once.",
     more: "Larger: each step is steadier, but takes longer. Smaller: many quick, jittery steps.",
   },
+  "test set": {
+    short: "Labelled digits that the network is never trained on, 10,000 in MNIST. How many of them it reads rightly is how good it is.",
+    more: "The training set will not do for that: a network can learn its digits by heart and still fail on all others.",
+  },
+  "confusion matrix": {
+    short: "A table of what is taken for what: a row for each digit that there is, a column for each that is read.",
+    more: "The diagonal counts the right readings. Strong colours beside it are the mistakes that are made most often: 4 and 9, for one.",
+  },
   loss: {
     short: "How wrong the network was about a batch: it is high where a wrong digit was given a high probability.",
     more: "Ten equal guesses make 2.30, a sure and right answer nearly 0. If it climbs, the learning rate is too high.",

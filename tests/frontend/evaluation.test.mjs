@@ -84,3 +84,9 @@ test("the mistakes that differ most come first, equal ones not at all", () => {
 test("lists in words", () => {
   assert.deepEqual([[], [3], [3, 8], [0, 3, 8]].map(evaluation.listed), ["", "3", "3 and 8", "0, 3 and 8"]);
 });
+
+test("bars begin below all of the accuracies, as high as can be", () => {
+  assert.equal(evaluation.floorBelow([0.97, null, 0.91]), 0.9);
+  assert.equal(evaluation.floorBelow([0.97, 0.02]), 0);
+  assert.equal(evaluation.floorBelow([]), 0.95);
+});
