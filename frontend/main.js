@@ -2,6 +2,7 @@
 
 import { createStore } from "./core/store.js";
 import { initialState, reduce } from "./core/state.js";
+import { createComparePanel } from "./panels/compare.js";
 import { createCurvesPanel } from "./panels/curves.js";
 import { createDrawPanel } from "./panels/draw.js";
 import { createGuessPanel } from "./panels/guess.js";
@@ -9,6 +10,7 @@ import { createHelp } from "./panels/help.js";
 import { createMachinePanel } from "./panels/machine.js";
 import { createNumbersPanel } from "./panels/numbers.js";
 import { createPage } from "./panels/page.js";
+import { createQualityPanel } from "./panels/quality.js";
 import { createSteps } from "./panels/steps.js";
 import { createTeachPanel } from "./panels/teach.js";
 import { createTrainingPanel } from "./panels/training.js";
@@ -42,6 +44,8 @@ createRender(store, [
   createTrainingPanel(store),
   createNumbersPanel(store),
   createCurvesPanel(store),
+  createQualityPanel(store),
+  createComparePanel(store),
   createWeightsPanel(store),
   createMachinePanel(),
 ]);

@@ -34,6 +34,19 @@ export function initialState() {
     guess: { answer: null, error: null },
     network: { latest: null }, // the newest weights of the stream, as core/network.js reads them
     tune: { busy: false, loss: null, error: null, label: null, before: null }, // `before`: the answer before the step
+    quality: {
+      report: null, // the newest answer of GET /evaluation
+      error: null,
+      held: false,
+      field: null, // {label, digit} of the confusion matrix whose images are shown; null: the worst mistakes
+      images: null, // the answer of GET /evaluation/examples that is shown, and the `iteration` and `field` it belongs to
+      imagesBusy: false,
+      imagesError: null,
+      limit: null, // how many images are asked for, null: as many as there is room for at first
+      note: null,
+      strip: { samples: [], readings: null, version: null, iteration: null, busy: false, error: null },
+    },
+    compare: { sides: {} }, // version to {network, report, networkError, reportError}
     weights: { versions: [], live: null, selected: null, busy: null, error: null, note: null },
   };
 }
