@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.model import Floats, Weights, forward, layer_outputs, log_softmax
+from nn.model import Floats, Weights, layer_outputs, log_softmax
 
 
 def loss_and_gradients(
@@ -52,8 +52,3 @@ def descend(weights: Weights, gradients: Weights, learning_rate: float) -> None:
     for array, gradient in zip(weights.arrays, gradients.arrays, strict=True):
         gradient *= array.dtype.type(learning_rate)
         array -= gradient
-
-
-def accuracy(weights: Weights, images: Floats, labels: NDArray[np.integer]) -> float:
-    """Return the share, 0 to 1, of `images` (B, inputs) that the network classifies as `labels`."""
-    return float((forward(weights, images).argmax(axis=1) == labels).mean())

@@ -44,13 +44,23 @@ class Upload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     weights: bytes
 
 
+class Fetch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
+    """To the weights service: give the weights of a stored version."""
+
+    stored: int
+
+
 class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What came of a call: `status` as in HTTP, and `detail` if it is an error."""
+    """What came of a call: `status` as in HTTP, and `detail` if it is an error.
+
+    `snapshot` is what Fetch asked for, in the one format for weights.
+    """
 
     status: int = 200
     detail: str = ""
     version: int = 0
     loss: float | None = None
+    snapshot: bytes = b""
 
 
 class Call(msgspec.Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
@@ -79,7 +89,7 @@ class Calls:
     def call(
         self,
         service: Service,
-        request: Tune | Restore | Upload,
+        request: Tune | Restore | Upload | Fetch,
         deadline_s: float = CALL_DEADLINE_S,
     ) -> Reply:
         """Hand `request` to one process of `service` and return its reply.

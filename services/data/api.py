@@ -1,11 +1,11 @@
-"""The data API: random samples, over HTTP; and the test accuracy, over Redis."""
+"""The data API: samples and evaluations, over HTTP; and the test accuracy, over Redis."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Literal
 
@@ -22,20 +22,30 @@ from ops.health import health_routes
 from ops.problems import Problem, install_problems, read_body
 from ops.settings import Settings
 from services.data.datasets import DataSet, Places, prepare
+from services.data.evaluation import evaluation_routes, unit_range
 from services.data.evaluator import Evaluator
-from services.data.idx import DataSetError
+from services.data.idx import DataSetError, Split
+from services.data.reports import Reports
 from wire.bus import Bus
 from wire.codec import MalformedError
 from wire.connection import RedisAwayError
 from wire.messages import DataSetInfo
 
 MAX_BLOCK = 4096
+MAX_INDICES = 200
 MAX_BODY_BYTES = 64 * 2**10
 ANNOUNCE_S = 2.0
 STOP_S = 3.0
 
 SAMPLES = Counter("inkling_data_samples", "Samples given out over HTTP")
 SplitName = Literal["train", "test"]
+Indices = Annotated[
+    list[int],
+    Query(
+        max_length=MAX_INDICES,
+        description=f"Number of a sample in its split, from 0; up to {MAX_INDICES} of them",
+    ),
+]
 log = structlog.get_logger()
 
 
@@ -69,6 +79,7 @@ class DataService:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._dataset: DataSet | None = None
+        self._reports: Reports | None = None  # there as soon as the data set is
         self._progress = "the data set is being looked for"
         self._rng = np.random.default_rng()
         self.failure: str | None = None  # why the data set cannot be had at all
@@ -98,13 +109,38 @@ class DataService:
 
     def samples(self, split: SplitName, count: int) -> bytes:
         """Return `count` random samples as the JSON of Samples; raise Problem before there are."""
+        source = self._split(split)
+        return samples_json(source, self._rng.integers(0, len(source.labels), count))
+
+    def chosen(self, split: SplitName, indices: Sequence[int]) -> bytes:
+        """Return the samples of these numbers as the JSON of Samples; raise Problem if it cannot.
+
+        They come in the order of `indices`, and as often.
+        """
+        source = self._split(split)
+        count = len(source.labels)
+        wrong = next((index for index in indices if not 0 <= index < count), None)
+        if wrong is not None:
+            raise Problem(
+                422,
+                f"index = {wrong} is not allowed: the split {split!r} has {count:,} samples, "
+                f"0 to {count - 1}",
+            )
+        return samples_json(source, np.array(indices))
+
+    def reports(self) -> Reports:
+        """Return what is known of weights; raise Problem before there is a data set."""
+        if self._reports is None:
+            raise self._no_data()
+        return self._reports
+
+    def _split(self, split: SplitName) -> Split:
         if self._dataset is None:
-            raise Problem(503, f"No data yet: {self._progress}.", {"Retry-After": "2"})
-        source = self._dataset.train if split == "train" else self._dataset.test
-        rows = self._rng.integers(0, len(source.labels), count)
-        SAMPLES.inc(count)
-        batch = source.take(rows)
-        return samples_json(batch.images, batch.labels)
+            raise self._no_data()
+        return self._dataset.train if split == "train" else self._dataset.test
+
+    def _no_data(self) -> Problem:
+        return Problem(503, f"No data yet: {self._progress}.", {"Retry-After": "2"})
 
     def _prepare(self) -> None:
         settings = self._settings
@@ -116,8 +152,9 @@ class DataService:
             self.failure = str(error)
             os.kill(os.getpid(), signal.SIGTERM)  # nothing can be done without: end in order
             return
+        self._reports = Reports(self._bus, dataset.name, dataset.test)
         self._dataset = dataset
-        self._threads += Evaluator(self._bus, dataset.test).start(self._stop)
+        self._threads += Evaluator(self._bus, self._reports).start(self._stop)
         counts = len(dataset.train.labels), len(dataset.test.labels)
         log.info(
             "data set", name=dataset.name, reason=dataset.reason, train=counts[0], test=counts[1]
@@ -147,13 +184,14 @@ class DataService:
         self._progress = progress
 
 
-def samples_json(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> bytes:
-    """Return the JSON of Samples for images (B, 784) and labels (B,), both uint8."""
-    scaled = (images / np.float32(255)).round(4)
+def samples_json(source: Split, rows: NDArray[np.integer]) -> bytes:
+    """Return the JSON of Samples for the examples in `rows` (B,)."""
+    images, labels = source.take(rows)
+    SAMPLES.inc(len(rows))
     data = [
         {"target": int(label), "image": image}
-        for label, image in zip(labels, scaled, strict=True)
-    ]  # fmt: skip
+        for label, image in zip(labels, unit_range(images), strict=True)
+    ]
     return orjson.dumps({"data": data}, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -172,15 +210,18 @@ def create_app(bus: Bus, settings: Settings) -> FastAPI:
     app.state.reasons = service.reasons
     install_problems(app)
     app.router.routes.extend(health_routes(service.reasons))
+    app.include_router(evaluation_routes(service.reports))
 
-    @app.get("/data", summary="One random sample", response_model=Samples)
+    @app.get("/data", summary="One random sample, or those asked for", response_model=Samples)
     def data(
         split: Annotated[
             SplitName, Query(description="Which part of the data set it comes from")
         ] = "train",
+        index: Indices = [],  # noqa: B006 (nobody changes it)
     ) -> Response:
-        """Return a random labelled image of the data set in use."""
-        return Response(service.samples(split, 1), media_type="application/json")
+        """Return labelled images of the data set in use: those of `index`, else a random one."""
+        samples = service.chosen(split, index) if index else service.samples(split, 1)
+        return Response(samples, media_type="application/json")
 
     @app.post(
         "/datablock",

@@ -1,16 +1,13 @@
-"""The test accuracy of the live weights, measured beside the training and not in its way."""
+"""How good the live weights are, measured beside the training and not in its way."""
 
 from __future__ import annotations
 
 import threading
 import time
 
-import numpy as np
 import structlog
 
-from nn.model import Floats, Weights
-from nn.training import accuracy
-from services.data.idx import Split
+from services.data.reports import Reports
 from wire.bus import Bus
 from wire.codec import MalformedError
 from wire.connection import RedisAwayError
@@ -18,28 +15,16 @@ from wire.messages import Evaluation, Snapshot
 
 INTERVAL_S = 1.0  # live weights are measured that often at most: about 4 % of a core
 WAIT_S = 0.5
-CHUNK = 1000  # images at a time, so that little memory is needed
-PIXEL = np.float32(1 / 255)
 
 log = structlog.get_logger()
-
-
-def accuracy_on(weights: Weights, split: Split) -> float:
-    """Return the share, 0 to 1, of the examples in `split` that the network classifies right."""
-    right = 0.0
-    for start in range(0, len(split.labels), CHUNK):
-        labels = split.labels[start : start + CHUNK]
-        images: Floats = np.multiply(split.images[start : start + CHUNK], PIXEL, dtype=np.float32)
-        right += accuracy(weights, images, labels) * len(labels)
-    return right / len(split.labels)
 
 
 class Evaluator:
     """Measures the newest live weights, and whatever else is asked for, one after the other."""
 
-    def __init__(self, bus: Bus, test: Split) -> None:
+    def __init__(self, bus: Bus, reports: Reports) -> None:
         self._bus = bus
-        self._test = test
+        self._reports = reports
         self._newest: Snapshot | None = None
         self._news = threading.Event()
         self._measured_at = 0.0
@@ -95,6 +80,9 @@ class Evaluator:
         self._measured_at = time.monotonic()
 
     def _publish(self, snapshot: Snapshot, *, live: bool) -> None:
-        test_acc = accuracy_on(snapshot.weights, self._test)
+        report = self._reports.measure(snapshot)
+        if live:
+            self._reports.keep_live(report)
+        test_acc = report.outcome.accuracy
         self._bus.live.publish_evaluation(Evaluation(snapshot.info.version, test_acc, live))
         log.debug("evaluated", version=snapshot.info.version, test_acc=round(test_acc, 4))

@@ -13,13 +13,14 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from nn.normalize import normalize
+from ops.etags import etag_of, has_already
 from ops.health import health_routes
 from ops.problems import Problem, install_problems, read_body
 from ops.settings import Settings
 from services.weights.adoption import Adoption
 from services.weights.evaluations import Evaluations
 from services.weights.formats import ANY_BYTES, MEDIA_TYPES, Format, encode, format_of
-from services.weights.negotiation import etag_of, has_already, negotiate
+from services.weights.negotiation import negotiate
 from services.weights.recorder import Recorder
 from services.weights.replacement import Replacement
 from services.weights.samples import TUNE_SCHEMA, TuneBody

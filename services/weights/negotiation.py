@@ -1,4 +1,4 @@
-"""Which format an Accept header asks for (RFC 9110, section 12.5.1), and what ETags match."""
+"""Which format an Accept header asks for (RFC 9110, section 12.5.1)."""
 
 from __future__ import annotations
 
@@ -35,16 +35,3 @@ def _quality(media_type: str, ranges: list[tuple[str, float]]) -> float:
         if found:
             return max(found)
     return 0.0
-
-
-def etag_of(version: int) -> str:
-    """Return the entity tag of a version."""
-    return f'"{version}"'
-
-
-def has_already(if_none_match: str | None, version: int) -> bool:
-    """Return whether the client says that it has this version."""
-    if not if_none_match:
-        return False
-    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return "*" in tags or etag_of(version) in tags

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import cast
+from typing import TypeAlias, cast
 
 import structlog
 
@@ -16,15 +16,16 @@ from services.weights.formats import Format
 from services.weights.replacement import Replacement
 from services.weights.store import Store
 from wire.bus import Bus
-from wire.calls import Call, Reply, Restore, Upload
-from wire.codec import MalformedError
+from wire.calls import Call, Fetch, Reply, Restore, Upload
+from wire.codec import MalformedError, encode_snapshot
 from wire.connection import RECONNECT_S, RedisAwayError
 from wire.messages import Evaluation, Snapshot
 
 TICK_S = 0.5  # how soon after the end of a training its last weights are kept
 RETRY_S = 5.0  # after the disk was full
 CALL_WAIT_S = 0.5
-_REQUESTS = cast("type[Restore | Upload]", Restore | Upload)
+_Request: TypeAlias = Restore | Upload | Fetch
+_REQUESTS = cast("type[_Request]", _Request)
 
 log = structlog.get_logger()
 
@@ -165,9 +166,12 @@ class Recorder:
                 self._complain("calls", error)
                 self._stop.wait(RECONNECT_S)
 
-    def _reply(self, call: Call[Restore | Upload]) -> Reply:
+    def _reply(self, call: Call[_Request]) -> Reply:
         request = call.request
         try:
+            if isinstance(request, Fetch):
+                _, snapshot = self._replacement.find(request.stored)
+                return Reply(snapshot=encode_snapshot(snapshot))
             if isinstance(request, Restore):
                 return Reply(version=self._replacement.restore(request.stored))
             return Reply(version=self._replacement.upload(request.weights, Format.JSON))

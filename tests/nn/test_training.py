@@ -6,7 +6,7 @@ import pytest
 from autograd import value_and_grad
 
 from nn.model import Weights, init_weights
-from nn.training import accuracy, descend, loss_and_gradients
+from nn.training import descend, loss_and_gradients
 
 SHAPES = [(6, 3), (6, 5, 3), (6, 5, 4, 3)]
 
@@ -69,7 +69,6 @@ def test_loss_of_an_undecided_network_is_the_logarithm_of_ten() -> None:
 def test_accuracy_counts_the_most_probable_class() -> None:
     weights = Weights((np.eye(3),))
     images, labels = np.eye(3), np.array([0, 1, 0])
-    assert accuracy(weights, images, labels) == pytest.approx(2 / 3)
     assert loss_and_gradients(weights, images, labels)[1] == pytest.approx(2 / 3)
 
 
@@ -90,4 +89,4 @@ def test_training_learns_a_separable_problem() -> None:
     for _ in range(200):
         _, _, gradients = loss_and_gradients(weights, images, labels)
         descend(weights, gradients, 0.5)
-    assert accuracy(weights, images, labels) == 1.0
+    assert loss_and_gradients(weights, images, labels)[1] == 1.0

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from nn.evaluation import evaluate
 from nn.model import init_weights
-from nn.training import accuracy, descend, loss_and_gradients
+from nn.training import descend, loss_and_gradients
 from services.data import synthetic
 from services.data.drawing import DRAWN_SHA256
 from services.data.glyphs import WAYS, compile_paths
@@ -147,7 +148,7 @@ def test_a_network_learns_them() -> None:
             rows = np.arange(step * 128, step * 128 + 128) % len(labels)
             _, _, gradients = loss_and_gradients(weights, scaled[rows], labels[rows])
             descend(weights, gradients, 0.1)
-    assert accuracy(weights, test_images.astype(np.float32) / 255, test_labels) > 0.95
+    assert evaluate(weights, test_images, test_labels).accuracy > 0.95
 
 
 def test_the_whole_set_is_drawn_quickly_in_little_memory_the_same_as_everywhere(
