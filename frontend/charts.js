@@ -5,10 +5,11 @@ import { placeMarks } from "./core/marks.js";
 const { uPlot } = globalThis;
 const FONT = "12px system-ui, sans-serif";
 const LABEL_FONT_PX = 11;
+const LINE_ALPHA = 0.65; // of a mark: the curves come first
 const LABEL_ROOM_PX = 20; // above the plot, for the labels of marks
 const SIDE_ROOM_PX = 24; // for half of the last number below
 const TEST_RADIUS_PX = 3.5;
-const TEST_GAP_PX = 6; // test points that are closer than this cannot be told apart
+const TEST_GAP_PX = 9; // test points that are closer than this cannot be told apart
 const FALLBACK = { width: 300, height: 220 };
 
 const scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -183,11 +184,13 @@ function drawMarks(plot, marks) {
   for (const { mark, x, label, right } of placed) {
     ctx.strokeStyle = ctx.fillStyle = colour(mark.kind === "diverged" ? "--bad" : "--mark");
     const at = Math.round(x * ratio) + (ratio % 2) / 2;
+    ctx.globalAlpha = LINE_ALPHA;
     ctx.beginPath();
     ctx.moveTo(at, bbox.top - (label === null ? 0 : LABEL_FONT_PX * ratio));
     ctx.lineTo(at, bbox.top + bbox.height);
     ctx.stroke();
     if (label === null) continue;
+    ctx.globalAlpha = 1;
     ctx.textAlign = right ? "right" : "left";
     ctx.fillText(label, at + (right ? -4 : 4) * ratio, bbox.top - 5 * ratio);
   }
@@ -205,7 +208,7 @@ function drawTests(plot, tests) {
   ctx.clip();
   ctx.fillStyle = colour("--curve-test");
   ctx.strokeStyle = colour("--card");
-  ctx.lineWidth = 1.5 * ratio;
+  ctx.lineWidth = ratio;
   let next = Infinity;
   for (const { iteration, test_acc } of tests.toReversed()) {
     const x = plot.valToPos(iteration, "x", true);

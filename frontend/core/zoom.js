@@ -9,12 +9,13 @@ export function shownRange(zoom, [first, last]) {
 
 /** The zoom that shows `from` to `to`, in either order, within the run's `extent`; null where that is all of it. */
 export function zoomTo(from, to, [first, last]) {
-  let [low, high] = [Math.min(from, to), Math.max(from, to)];
-  const missing = FEWEST_ITERATIONS - (high - low);
-  if (missing > 0) [low, high] = [low - missing / 2, high + missing / 2];
-  low = Math.max(first, Math.round(low));
-  high = Math.min(last, Math.round(high));
-  if (high - low < FEWEST_ITERATIONS) [low, high] = [Math.max(first, high - FEWEST_ITERATIONS), low + FEWEST_ITERATIONS];
+  const missing = Math.max(0, FEWEST_ITERATIONS - Math.abs(to - from)) / 2;
+  let low = Math.max(first, Math.round(Math.min(from, to) - missing));
+  let high = Math.min(last, Math.round(Math.max(from, to) + missing));
+  if (high - low < FEWEST_ITERATIONS) {
+    low = Math.max(first, Math.min(low, last - FEWEST_ITERATIONS));
+    high = Math.min(last, low + FEWEST_ITERATIONS);
+  }
   return low <= first && high >= last ? null : [low, high];
 }
 
