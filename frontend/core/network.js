@@ -12,15 +12,18 @@ export function readNetwork(buffer) {
   for (let k = 1; tensors[`w${k}`] !== undefined; k += 1) layers.push(layerOf(tensors[`w${k}`], tensors[`b${k}`]));
   if (layers.length === 0) throw new MalformedError(`no w1 among the tensors ${Object.keys(tensors)}`);
   layers.slice(1).forEach((layer, k) => {
-    if (layer.inputs !== layers[k].outputs) throw new MalformedError(`layer ${k + 2} does not fit to the one before`);
+    const before = layers[k].outputs;
+    if (layer.inputs !== before) throw new MalformedError(`layer ${k + 2} takes ${layer.inputs} inputs, not the ${before} before it`);
   });
   return { layers, version: Number(metadata.version), iteration: Number(metadata.iteration) };
 }
 
 function layerOf({ shape, data }, bias) {
   const [inputs, outputs] = shape;
-  if (shape.length !== 2) throw new MalformedError(`a matrix has two dimensions, not the shape ${shape}`);
-  if (bias !== undefined && bias.data.length !== outputs) throw new MalformedError("a bias does not fit its matrix");
+  if (shape.length !== 2 || data.length === 0) throw new MalformedError(`a matrix has two dimensions, not the shape ${shape}`);
+  if (bias !== undefined && bias.data.length !== outputs) {
+    throw new MalformedError(`${bias.data.length} biases do not fit a matrix of ${outputs} outputs`);
+  }
   return { inputs, outputs, matrix: data, bias: bias?.data ?? null };
 }
 

@@ -13,7 +13,8 @@ export class MalformedError extends Error {}
  */
 export function readSafetensors(buffer) {
   const { header, start } = readHeader(buffer);
-  const { __metadata__: metadata = {}, ...entries } = header;
+  const { __metadata__, ...entries } = header;
+  const metadata = __metadata__ ?? {};
   const tensors = Object.entries(entries).map(([name, entry]) => [name, readTensor(buffer, start, name, entry)]);
   return { tensors: Object.fromEntries(tensors), metadata };
 }
@@ -34,18 +35,20 @@ function readHeader(buffer) {
   throw new MalformedError("the header is no JSON object");
 }
 
-function readTensor(buffer, start, name, { dtype, shape, data_offsets: offsets } = {}) {
+function readTensor(buffer, start, name, entry) {
+  const { dtype, shape, data_offsets: offsets } = entry ?? {};
   const bytes = BYTES_OF[dtype];
   if (bytes === undefined) throw new MalformedError(`${name} is of type ${dtype}, not F32 or F16`);
-  if (!Array.isArray(shape) || !Array.isArray(offsets)) throw new MalformedError(`${name} has no shape or no place`);
+  if (!areCounts(shape) || !areCounts(offsets)) throw new MalformedError(`${name} has no shape or no place`);
   const count = shape.reduce((product, size) => product * size, 1);
   const [from, to] = offsets;
-  if (to - from !== count * bytes || from < 0 || start + to > buffer.byteLength) {
-    throw new MalformedError(`${name} of shape ${shape} does not have ${to - from} bytes`);
-  }
+  if (to - from !== count * bytes) throw new MalformedError(`${name} of shape ${shape} does not have ${to - from} bytes`);
+  if (start + to > buffer.byteLength) throw new MalformedError(`${name} ends beyond the ${buffer.byteLength} bytes`);
   const raw = buffer.slice(start + from, start + to);
   return { shape, data: dtype === "F32" ? new Float32Array(raw) : fromHalves(new Uint16Array(raw)) };
 }
+
+const areCounts = (list) => Array.isArray(list) && list.every((count) => Number.isSafeInteger(count) && count >= 0);
 
 let halfTable = null;
 
