@@ -1,5 +1,7 @@
 // The REST calls of the page. Each rejects with an ApiError whose message is fit to be shown.
 
+import { numbersOf } from "./core/drawing.js";
+
 export class ApiError extends Error {
   /** `status` is the HTTP status, 0 where the server was not reached. */
   constructor(status, detail) {
@@ -36,17 +38,12 @@ async function requestJson(method, path, content) {
   return response.json();
 }
 
-/** Numbers with four decimals: a finer shade of ink is not drawn, and the body is half as long. */
-function imageOf(pixels) {
-  return Array.from(pixels, (value) => Math.round(value * 1e4) / 1e4);
-}
-
 /** The digit and the ten probabilities of a drawing, and as `input` what the network was given of it. `raw`: as it is drawn. */
 export const infer = (pixels, { raw }) =>
-  requestJson("POST", `/infer?input=true&normalize=${!raw}`, { json: { image: imageOf(pixels) } });
+  requestJson("POST", `/infer?input=true&normalize=${!raw}`, { json: { image: numbersOf(pixels) } });
 
 export const tune = (pixels, target, { raw }) =>
-  requestJson("PATCH", `/weights?normalize=${!raw}`, { json: { data: [{ target, image: imageOf(pixels) }] } });
+  requestJson("PATCH", `/weights?normalize=${!raw}`, { json: { data: [{ target, image: numbersOf(pixels) }] } });
 
 /** One random test image: {target, image: 784 numbers}. */
 export async function sample() {
@@ -87,7 +84,7 @@ export async function testSamples(indices) {
 }
 
 /** What POST /infer takes for many images, as text: made once, it can be sent again and again. */
-export const imagesBody = (images) => JSON.stringify({ images: images.map(imageOf) });
+export const imagesBody = (images) => JSON.stringify({ images: images.map(numbersOf) });
 export const inferMany = (body) => requestJson("POST", "/infer", { body, type: "application/json" });
 
 /** The weights of one version of the history as safetensors bytes. */

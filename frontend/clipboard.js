@@ -1,4 +1,4 @@
-// Text onto the clipboard.
+// Text and pictures onto the clipboard.
 
 /** Returns whether it worked; by the old way where the page is not on localhost or https, which the new one needs. */
 export async function copyText(text) {
@@ -13,5 +13,15 @@ export async function copyText(text) {
     const done = document.execCommand("copy");
     area.remove();
     return done;
+  }
+}
+
+/** A picture, given as the promise of a PNG blob; returns whether it worked. There is no old way for pictures. */
+export async function copyImage(png) {
+  try {
+    await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
+    return true;
+  } catch {
+    return false;
   }
 }

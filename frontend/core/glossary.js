@@ -5,6 +5,10 @@
  * names its term: <button type="button" class="help" data-help="batch size"></button>.
  */
 export const GLOSSARY = {
+  normalising: {
+    short: "Scaling and centring a drawing as the training digits are: in a box of 20 by 20 cells, its ink around the middle.",
+    more: "The network knows digits of that size in that place only. Sent as drawn, a small 7 in a corner is something it has never seen.",
+  },
   iteration: {
     short: "One step of learning: the network reads one batch, sees how wrong it was, and changes its weights a little.",
     more: "“Train N” takes so many steps and stops. “Reset” throws away what was learnt and starts from random weights.",

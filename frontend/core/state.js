@@ -1,7 +1,7 @@
 // The whole state of the page and how each event changes it. No DOM here.
 
-import { blankSheet, isBlank } from "./brush.js";
 import { createCurve, followSignal } from "./curve.js";
+import { createDrawing, redo, replaceDrawing, undo } from "./drawing.js";
 import { initialView } from "./view.js";
 
 /** What the page may set, and the signal that asks for it. The keys are ResponseSignal's. */
@@ -28,7 +28,8 @@ export function initialState() {
     settings: { batch_size: idle, lrate: idle, cache_size: idle },
     run: { pending: null, error: null }, // `pending` names the button that waits for the server
     page: { linkProblem: null, shareNote: null },
-    drawing: { pixels: blankSheet(), blank: true, revision: 0, label: null },
+    drawing: createDrawing(),
+    pen: { tool: "thin" }, // one of core/brush.js's TIPS
     sample: { busy: false, error: null },
     numbers: { shown: false, note: null },
     guess: { answer: null, error: null },
@@ -70,10 +71,10 @@ const handlers = {
   "setting-refused": (state, { key, detail }) => withSetting(state, key, { ...idle, error: detail }),
   "setting-edited": (state, { key }) =>
     state.settings[key].error === null ? state : withSetting(state, key, { ...state.settings[key], error: null }),
-  drawing: (state, { pixels, label = null }) => ({
-    ...state,
-    drawing: { pixels, label, blank: isBlank(pixels), revision: state.drawing.revision + 1 },
-  }),
+  /** Something else on the sheet, see core/drawing.js; it can be undone. */
+  drawing: (state, change) => ({ ...state, drawing: replaceDrawing(state.drawing, change) }),
+  undo: (state) => withDrawing(state, undo(state.drawing)),
+  redo: (state) => withDrawing(state, redo(state.drawing)),
   versions: (state, { versions, live }) => {
     const { selected } = state.weights;
     const known = versions.some(({ version }) => version === selected);
@@ -101,6 +102,10 @@ function followServer(state, { signal, now }) {
     waitingSince,
     starved: waiting && (state.starved || now - waitingSince >= STARVED_AFTER_MS),
   };
+}
+
+function withDrawing(state, drawing) {
+  return drawing === state.drawing ? state : { ...state, drawing };
 }
 
 function withSetting(state, key, setting) {
