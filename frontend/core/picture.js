@@ -19,11 +19,12 @@ export function sheetOf(rgba, width, height) {
   const clear = withContrast(ink);
   const box = clear && extent(clear, width, height);
   if (!box) return null;
-  const scale = BOX_SIDE / Math.max(box.width, box.height);
-  const digit = crop(clear, width, box);
-  const radius = Math.floor((STROKE / scale - strokeWidth(digit, box)) / 2);
-  const thick = radius > 0 ? thicken(digit, box, radius) : digit;
-  return placed(thick, box, scale);
+  const cell = Math.max(box.width, box.height) / BOX_SIDE; // pixels
+  const stroke = strokeWidth(crop(clear, width, height, box), box);
+  const radius = Math.max(0, Math.floor((STROKE * cell - stroke) / 2));
+  const room = grown(box, radius);
+  const digit = thicken(crop(clear, width, height, room), room, radius);
+  return placed(digit, room, BOX_SIDE / Math.max(room.width, room.height));
 }
 
 /** How far each pixel stands out from the paper, 0..1. */
@@ -88,11 +89,16 @@ function extent(ink, width, height) {
   return right < 0 ? null : { left, top, width: right - left + 1, height: bottom - top + 1 };
 }
 
-function crop(ink, width, box) {
+function grown({ left, top, width, height }, by) {
+  return { left: left - by, top: top - by, width: width + 2 * by, height: height + 2 * by };
+}
+
+/** The part of the picture in this rectangle; what lies beyond the picture is paper. */
+function crop(ink, width, height, box) {
   const part = new Float32Array(box.width * box.height);
-  for (let y = 0; y < box.height; y += 1) {
-    const start = (box.top + y) * width + box.left;
-    part.set(ink.subarray(start, start + box.width), y * box.width);
+  const [first, last] = [Math.max(0, box.left), Math.min(width, box.left + box.width)];
+  for (let y = Math.max(0, box.top); y < Math.min(height, box.top + box.height); y += 1) {
+    part.set(ink.subarray(y * width + first, y * width + last), (y - box.top) * box.width + first - box.left);
   }
   return part;
 }
@@ -113,6 +119,7 @@ function strokeWidth(ink, { width, height }) {
 
 /** The largest value within `radius` pixels, first along the rows and then along the columns. */
 function thicken(ink, { width, height }, radius) {
+  if (radius === 0) return ink;
   const wide = largest(ink, height, width, width, 1, radius);
   return largest(wide, width, height, 1, width, radius);
 }

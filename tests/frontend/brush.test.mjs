@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { PIXELS, SIDE, blankSheet, isBlank, isInside, strokeSegment } from "../../frontend/core/brush.js";
+import {
+  PIXELS, SIDE, TIPS, blankSheet, eraseSegment, isBlank, isInside, pressed, strokeSegment,
+} from "../../frontend/core/brush.js";
 
 const inkAt = (pixels, column, row) => pixels[row * SIDE + column];
 
@@ -54,6 +56,47 @@ test("what lies beyond the sheet is cut off", () => {
   assert.equal(inkAt(pixels, 0, 14), 0);
   strokeSegment(pixels, { x: -50, y: -50 }, { x: -40, y: -50 });
   assert.equal(inkAt(pixels, 0, 0), 0);
+});
+
+/** The ink of a dot in the middle of the sheet. */
+function dot(tip) {
+  const pixels = blankSheet();
+  strokeSegment(pixels, { x: 14.5, y: 14.5 }, { x: 14.5, y: 14.5 }, tip);
+  return pixels.reduce((sum, ink) => sum + ink, 0);
+}
+
+test("the thick tip leaves more ink than the thin one", () => {
+  assert.ok(dot(TIPS.thick) > 1.5 * dot(TIPS.thin));
+});
+
+test("a pen that presses harder draws thicker, and one that cannot tell as the mouse does", () => {
+  for (const tip of Object.values(TIPS)) {
+    assert.deepEqual(pressed(tip, 0.5), tip);
+    assert.ok(dot(pressed(tip, 0.05)) < dot(tip) && dot(tip) < dot(pressed(tip, 1)));
+  }
+});
+
+test("however light the pressure, the cell under the pen is painted fully", () => {
+  const pixels = blankSheet();
+  strokeSegment(pixels, { x: 5.01, y: 9.99 }, { x: 5.01, y: 9.99 }, pressed(TIPS.thin, 0));
+  assert.equal(inkAt(pixels, 5, 9), 1);
+});
+
+test("the eraser takes off all ink under it, softly at its edge, and none elsewhere", () => {
+  const pixels = blankSheet().fill(1);
+  eraseSegment(pixels, { x: 10.5, y: 10.5 }, { x: 18.5, y: 10.5 });
+  for (let column = 10; column <= 18; column += 1) assert.equal(inkAt(pixels, column, 10), 0);
+  assert.ok(inkAt(pixels, 14, 12) > 0 && inkAt(pixels, 14, 12) < 1);
+  assert.equal(inkAt(pixels, 14, 14), 1);
+  assert.equal(inkAt(pixels, 3, 10), 1);
+});
+
+test("the eraser never adds ink", () => {
+  const pixels = blankSheet();
+  pixels[10 * SIDE + 12] = 0.1;
+  eraseSegment(pixels, { x: 10.5, y: 10.5 }, { x: 10.5, y: 10.5 });
+  assert.ok(inkAt(pixels, 12, 10) <= Math.fround(0.1));
+  assert.equal(pixels.filter((ink) => ink > 0).length <= 1, true);
 });
 
 test("a blank sheet is blank until something is drawn", () => {
