@@ -1,0 +1,290 @@
+// The picture of the machine: boxes, lists, workers and what flows between them, drawn as SVG and moved by the compositor.
+//
+// The dots that flow are plain elements over the picture, moved by `transform` alone: browsers do that without the main thread,
+// which they cannot for dashes or shapes inside an SVG.
+
+import { setFlag, setText } from "./dom.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const DOT_PITCH_PX = 20; // as in machine.css
+const DOT_STEPS = 12; // positions of a dot on its way to the next: fewer frames to draw, and still a calm motion
+const BASE_MS = 1000; // at a pace of 1
+const HEAD_PX = 7;
+
+function svg(name, className, parent) {
+  const element = document.createElementNS(SVG, name);
+  if (className) element.setAttribute("class", className);
+  parent?.append(element);
+  return element;
+}
+
+function setAttributes(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+}
+
+/**
+ * A diagram in `container`. `onPoint(id | null)` hears at which part the pointer or the focus is, `onKeep(id)` which one was
+ * pressed. Returns {draw(layout, parts), update(parts), move(on), choose(chosen, kept)}: draw when the layout or the set of
+ * parts has changed, update when what they say has, move as motion is wanted or not.
+ */
+export function createDiagram(container, { onPoint, onKeep }) {
+  const picture = svg("svg", "", container);
+  setAttributes(picture, { role: "group", "aria-label": "The machine, part by part; the arrow keys go from one to the next" });
+  const squares = svg("g", "squares");
+  squares.setAttribute("aria-hidden", "true");
+  const stream = document.createElement("div");
+  stream.className = "flows";
+  stream.setAttribute("aria-hidden", "true");
+  container.append(stream);
+  const shapes = new Map(); // id of a part to what is drawn of it
+  listen(picture, shapes, { onPoint, onKeep });
+  let moving = false;
+
+  function draw(layout, parts) {
+    setAttributes(picture, { width: layout.width, height: layout.height });
+    stream.style.width = `${layout.width}px`;
+    const placed = parts.map((part) => [part, placeOf(part, layout)]).filter(([, place]) => place !== undefined);
+    const ids = new Set(placed.map(([{ id }]) => id));
+    for (const [id, shape] of shapes) if (!ids.has(id)) forget(id, shape);
+    let next = picture.firstChild;
+    for (const [part, place] of placed) {
+      if (!shapes.has(part.id)) shapes.set(part.id, createShape(part, stream));
+      const shape = shapes.get(part.id);
+      if (shape.group === next) next = next.nextSibling;
+      else picture.insertBefore(shape.group, next); // what stays in its place keeps the focus
+      shape.place(place, layout.wide);
+    }
+    drawSquares(squares, parts.some(({ kind }) => kind === "worker") ? [] : layout.workers);
+    picture.append(squares);
+    if (!picture.querySelector("[tabindex='0']")) picture.firstChild.setAttribute("tabindex", "0");
+    update(parts);
+  }
+
+  function forget(id, shape) {
+    shape.place(null);
+    shape.group.remove();
+    shapes.delete(id);
+  }
+
+  function update(parts) {
+    for (const part of parts) shapes.get(part.id)?.update(part, moving);
+  }
+
+  return {
+    draw,
+    update,
+    move: (on) => (moving = on),
+    /** Mark the part that is explained, and the one that stays so. */
+    choose(chosen, kept) {
+      for (const [id, { group }] of shapes) {
+        setFlag(group, "chosen", id === chosen);
+        group.setAttribute("aria-pressed", String(id === kept));
+      }
+    },
+  };
+}
+
+function placeOf({ id, kind, place }, layout) {
+  if (kind === "worker") return layout.workers[place];
+  return kind === "flow" ? layout.flows[id] : layout.boxes[id];
+}
+
+function createShape(part, stream) {
+  const group = svg("g", `part ${part.kind}`);
+  setAttributes(group, { role: "button", tabindex: "-1", "aria-label": part.title, "data-part-id": part.id });
+  const { place, update } = part.kind === "flow" ? createFlow(group, stream) : createBox(group, part);
+  let label = "";
+  return {
+    group,
+    place,
+    update(now, moving) {
+      const words = [now.title, now.does, now.now].join(". ").replace(/\.\. /g, ". ");
+      // Told when the focus comes; a label that changed under it would be read over and over.
+      if (words !== label && document.activeElement !== group) group.setAttribute("aria-label", (label = words));
+      setFlag(group, "trouble", Boolean(now.trouble));
+      update(now, moving);
+    },
+  };
+}
+
+const TEXT_NAMES = ["title", "note", "value", "unit", "extra"];
+/** Where the texts of a box are: name to [x, y, anchor] in it. */
+const TEXTS = {
+  chip: ({ x, y, width, height }) => ({ title: [x + 12, y + height / 2 + 5, "start"], value: [x + width - 12, y + height / 2 + 5, "end"] }),
+  list: ({ x, y, height }) => ({ title: [x + 12, y + 22, "start"], value: [x + 12, y + 54, "start"], note: [x + 12, y + height - 26, "start"] }),
+  worker: ({ x, y, width }) => ({ value: [x + width / 2, y + 21, "middle"], unit: [x + width / 2, y + 36, "middle"] }),
+  redis: ({ x, y, width }) => ({ title: [x + 14, y + 24, "start"], note: [x + width - 14, y + 24, "end"] }),
+  workers: ({ x, y }) => ({ value: [x + 14, y + 24, "start"], title: [x + 46, y + 24, "start"], note: [x + 14, y + 46, "start"] }),
+  numbered: (box) => {
+    const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+    return {
+      title: [x, y - 46, "middle"], note: [x, y - 27, "middle"], value: [x, y + 8, "middle"], unit: [x, y + 26, "middle"],
+      extra: [x, y + 52, "middle"],
+    };
+  },
+  plain: ({ x, y, width, height }) => {
+    const centre = [x + width / 2, y + height / 2];
+    return height < 46
+      ? { title: [centre[0], centre[1] + 5, "middle"] }
+      : { title: [centre[0], centre[1] - 3, "middle"], note: [centre[0], centre[1] + 16, "middle"] };
+  },
+};
+
+function textsOf({ id, kind }) {
+  return TEXTS[id] ?? TEXTS[kind] ?? (id === "trainer" ? TEXTS.numbered : TEXTS.plain);
+}
+
+function createBox(group, part) {
+  const frame = svg("rect", "part-frame", group);
+  const gauge = part.kind === "list" ? { track: svg("rect", "gauge-track", group), fill: svg("rect", "gauge-fill", group) } : null;
+  const texts = Object.fromEntries(TEXT_NAMES.map((name) => [name, svg("text", `part-${name}`, group)]));
+  const mark = svg("g", "part-mark", group);
+  svg("circle", "", mark).setAttribute("r", "9");
+  setAttributes(svg("text", "", mark), { y: 5, "text-anchor": "middle" });
+  mark.lastChild.textContent = "!";
+  let trackWidth = 0;
+
+  return {
+    place(box) {
+      if (box === null) return;
+      const { x, y, width, height } = box;
+      setAttributes(frame, { x, y, width, height, rx: part.kind === "worker" ? 8 : 12 });
+      const places = textsOf(part)(box);
+      for (const [name, text] of Object.entries(texts)) {
+        text.style.display = places[name] ? "" : "none";
+        if (places[name]) setAttributes(text, { x: places[name][0], y: places[name][1], "text-anchor": places[name][2] });
+      }
+      mark.setAttribute("transform", `translate(${x + width - 6} ${y + 6})`);
+      if (gauge === null) return;
+      trackWidth = width - 24;
+      for (const bar of Object.values(gauge)) setAttributes(bar, { x: x + 12, y: y + height - 18, height: 8, rx: 4, width: trackWidth });
+    },
+    update({ title, note = "", value = "", unit = "", extra = "", share }) {
+      const words = { title, note, value, unit: part.kind === "worker" ? "/s" : unit, extra };
+      for (const [name, text] of Object.entries(texts)) setText(text, words[name]);
+      if (gauge !== null) gauge.fill.setAttribute("width", String(Math.round(trackWidth * share * 10) / 10));
+    },
+  };
+}
+
+function drawSquares(group, cells) {
+  while (group.childElementCount > cells.length) group.lastChild.remove();
+  while (group.childElementCount < cells.length) svg("rect", "square", group);
+  cells.forEach((cell, index) => setAttributes(group.children[index], { ...cell, rx: 3 }));
+}
+
+function createFlow(group, stream) {
+  const line = svg("path", "flow-line", group);
+  const heads = svg("path", "flow-head", group);
+  const hit = svg("path", "flow-hit", group);
+  const value = svg("text", "part-value", group);
+  const unit = svg("text", "part-unit", group);
+  let dots = [];
+
+  return {
+    place(place) {
+      for (const dot of dots) dot.remove();
+      dots = [];
+      if (place === null) return;
+      const stretches = [place.points, ...(place.more ?? [])];
+      const path = stretches.map((points) => `M${points.map((point) => point.join(" ")).join("L")}`).join("");
+      line.setAttribute("d", path);
+      hit.setAttribute("d", path);
+      heads.setAttribute("d", stretches.map(headOf).join(""));
+      dots = stretches.flatMap((points) => points.slice(1).map((end, index) => {
+        return createDots(stream, points[index], end, index === points.length - 2 ? HEAD_PX : 0);
+      }));
+      placeLabel(value, unit, place.label);
+    },
+    update(part, moving) {
+      setText(value, part.value ?? "");
+      setText(unit, part.value === null ? "" : part.unit);
+      setFlag(group, "flowing", part.pace > 0);
+      for (const dot of dots) dot.move(part.pace, moving);
+    },
+  };
+}
+
+function placeLabel(value, unit, label) {
+  for (const text of [value, unit]) text.style.display = label ? "" : "none";
+  if (!label) return;
+  const { x, y, side } = label;
+  const anchor = side === "over" ? "middle" : "start";
+  setAttributes(value, { x, y: side === "over" ? y - 7 : y - 1, "text-anchor": anchor });
+  setAttributes(unit, { x, y: side === "over" ? y + 16 : y + 13, "text-anchor": anchor });
+}
+
+/** The arrowhead at the end of a stretch, as path data. */
+function headOf(points) {
+  const [[x0, y0], [x, y]] = points.slice(-2);
+  const length = Math.hypot(x - x0, y - y0);
+  const [ux, uy] = [(x - x0) / length, (y - y0) / length];
+  const side = (sign) => `${x - HEAD_PX * ux - sign * 4 * uy} ${y - HEAD_PX * uy + sign * 4 * ux}`;
+  return `M${side(1)}L${x} ${y}L${side(-1)}Z`;
+}
+
+/** A row of dots from one point to, `shortBy` px before, another. `move(pace, moving)`: a pace of 0 hides them, `moving` false lets them stand. */
+function createDots(stream, [x0, y0], [x, y], shortBy) {
+  const track = document.createElement("div");
+  const row = document.createElement("i");
+  track.className = "dots";
+  track.append(row);
+  track.style.width = `${Math.max(0, Math.hypot(x - x0, y - y0) - shortBy)}px`;
+  track.style.transform = `translate(${x0}px, ${y0 - 3}px) rotate(${Math.atan2(y - y0, x - x0)}rad)`;
+  stream.append(track);
+  let animation = null;
+  let shown = 0;
+
+  return {
+    remove() {
+      animation?.cancel();
+      track.remove();
+    },
+    move(pace, moving) {
+      setFlag(track, "on", pace > 0);
+      if (pace === 0 || !moving) {
+        animation?.cancel();
+        animation = null;
+        return;
+      }
+      if (animation === null) {
+        const way = [{ transform: "none" }, { transform: `translateX(${DOT_PITCH_PX}px)` }];
+        animation = row.animate(way, { duration: BASE_MS, iterations: Infinity, easing: `steps(${DOT_STEPS})` });
+        shown = 1;
+      }
+      if (Math.abs(pace - shown) > 0.05 * shown) animation.updatePlaybackRate((shown = pace));
+    },
+  };
+}
+
+/** Pointing, focus, pressing and the arrow keys, for all parts at once. */
+function listen(picture, shapes, { onPoint, onKeep }) {
+  const idAt = (target) => target.closest?.("[data-part-id]")?.dataset.partId ?? null;
+  const focused = () => (document.activeElement?.matches(":focus-visible") ? idAt(document.activeElement) : null);
+
+  picture.addEventListener("pointerover", ({ target, pointerType }) => pointerType === "touch" || onPoint(idAt(target) ?? focused()));
+  picture.addEventListener("pointerleave", ({ pointerType }) => pointerType === "touch" || onPoint(focused()));
+  picture.addEventListener("focusin", ({ target }) => {
+    for (const { group } of shapes.values()) group.setAttribute("tabindex", group === target ? "0" : "-1");
+    if (target.matches(":focus-visible")) onPoint(idAt(target));
+  });
+  picture.addEventListener("focusout", () => onPoint(null));
+  picture.addEventListener("click", ({ target }) => onKeep(idAt(target)));
+  picture.addEventListener("keydown", (event) => {
+    const action = {
+      ArrowRight: () => step(event.target, 1), ArrowDown: () => step(event.target, 1),
+      ArrowLeft: () => step(event.target, -1), ArrowUp: () => step(event.target, -1),
+      Home: () => ends()[0].focus(), End: () => ends().at(-1).focus(),
+      Enter: () => onKeep(idAt(event.target)), " ": () => onKeep(idAt(event.target)), Escape: () => onKeep(null),
+    }[event.key];
+    if (action === undefined) return;
+    event.preventDefault();
+    action();
+  });
+
+  const ends = () => [...picture.querySelectorAll("[data-part-id]")];
+  function step(from, by) {
+    const all = ends();
+    all[Math.min(all.length - 1, Math.max(0, all.indexOf(from) + by))]?.focus();
+  }
+}
