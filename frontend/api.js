@@ -10,28 +10,32 @@ export class ApiError extends Error {
   }
 }
 
+const ACCEPT = "application/json, application/problem+json";
+const UNREACHABLE = "The server cannot be reached.";
+
 async function request(method, path, { json, body, type } = {}) {
-  const headers = { Accept: "application/json, application/problem+json" };
+  const headers = { Accept: ACCEPT };
   if (json !== undefined) headers["Content-Type"] = "application/json";
   if (type !== undefined) headers["Content-Type"] = type;
   let response;
   try {
     response = await fetch(path, { method, headers, body: json === undefined ? body : JSON.stringify(json) });
   } catch {
-    throw new ApiError(0, "The server cannot be reached.");
+    throw new ApiError(0, UNREACHABLE);
   }
   if (!response.ok) throw new ApiError(response.status, await problemDetail(response));
   return response;
 }
 
 async function problemDetail(response) {
-  const plain = `The server answered ${response.status} ${response.statusText}`.trim() + ".";
   try {
-    return (await response.json()).detail || plain;
+    return (await response.json()).detail || plainAnswer(response);
   } catch {
-    return plain; // not problem+json: an edge without a service behind it, for one
+    return plainAnswer(response); // not problem+json: an edge without a service behind it, for one
   }
 }
+
+const plainAnswer = ({ status, statusText }) => `The server answered ${status} ${statusText}`.trim() + ".";
 
 async function requestJson(method, path, content) {
   const response = await request(method, path, content);
@@ -58,8 +62,31 @@ export const versions = () => requestJson("GET", "/weights/versions");
 export const saveWeights = (name) => requestJson("POST", "/weights/versions", { json: { name } });
 export const restoreVersion = (version) => requestJson("POST", `/weights/versions/${version}/restore`);
 export const deleteVersion = (version) => request("DELETE", `/weights/versions/${version}`);
+export const renameVersion = (version, name) => request("PATCH", `/weights/versions/${version}`, { json: { name } });
 export const resetWeights = () => requestJson("DELETE", "/weights");
-export const uploadWeights = (body, type) => requestJson("POST", "/weights", { body, type });
+
+/**
+ * Replace the weights by a file. `onProgress(share)` hears how much of it is sent, 0..1; an AbortSignal stops it, which
+ * rejects with an AbortError.
+ */
+export function uploadWeights(file, type, { signal, onProgress }) {
+  return new Promise((resolve, reject) => {
+    const sending = new XMLHttpRequest(); // fetch does not say how much of a body is sent
+    sending.open("POST", "/weights");
+    sending.setRequestHeader("Accept", ACCEPT);
+    sending.setRequestHeader("Content-Type", type);
+    sending.responseType = "json";
+    sending.upload.addEventListener("progress", ({ loaded, total }) => onProgress(total === 0 ? 1 : loaded / total));
+    sending.addEventListener("load", () => {
+      if (sending.status >= 200 && sending.status < 300) resolve(sending.response);
+      else reject(new ApiError(sending.status, sending.response?.detail || plainAnswer(sending)));
+    });
+    sending.addEventListener("error", () => reject(new ApiError(0, UNREACHABLE)));
+    sending.addEventListener("abort", () => reject(signal.reason));
+    signal.addEventListener("abort", () => sending.abort());
+    sending.send(file);
+  });
+}
 
 /** The weights as a file: the live ones, or those of one version of the history. */
 export async function downloadWeights(format, version = null) {

@@ -18,3 +18,9 @@ export function setNote(element, text) {
 export function setFlag(element, name, on) {
   element.toggleAttribute(`data-${name}`, on);
 }
+
+/** Show that a control waits. One that is disabled would lose the focus; whoever hears its events sees to it that it does nothing. */
+export function setBusy(element, busy) {
+  if (busy) element.setAttribute("aria-disabled", "true");
+  else element.removeAttribute("aria-disabled");
+}

@@ -2,6 +2,7 @@
 
 import { createCurve, followSignal } from "./curve.js";
 import { createDrawing, redo, replaceDrawing, undo } from "./drawing.js";
+import { NEWEST_FIRST, mergeVersions } from "./versions.js";
 import { initialView } from "./view.js";
 
 /** What the page may set, and the signal that asks for it. The keys are ResponseSignal's. */
@@ -33,7 +34,15 @@ export function initialState() {
     sample: { busy: false, error: null },
     numbers: { shown: false, note: null },
     guess: { answer: null, error: null },
-    network: { latest: null }, // the newest weights of the stream, as core/network.js reads them
+    network: {
+      latest: null, // the newest weights of the stream, as core/network.js reads them
+      problem: null, // why those that came last cannot be read
+      order: "number", // of the tiles, a key of ORDERS in core/tiles.js
+      page: 0, // which tiles are shown, where there are many
+      pointed: null, // the hidden unit under the pointer or the focus
+      kept: null, // the one that stays enlarged
+    },
+    traffic: { frames: 0, weightsBytes: 0, publications: 0, guesses: 0 }, // a second, as this page sees it
     tune: { busy: false, loss: null, error: null, label: null, before: null }, // `before`: the answer before the step
     quality: {
       report: null, // the newest answer of GET /evaluation
@@ -48,7 +57,21 @@ export function initialState() {
       strip: { samples: [], readings: null, version: null, iteration: null, busy: false, error: null },
     },
     compare: { sides: {} }, // version to {network, report, networkError, reportError}
-    weights: { versions: [], live: null, selected: null, busy: null, error: null, note: null },
+    weights: {
+      versions: [], // newest first, as the server keeps them
+      live: null, // the version that was live when they were asked for
+      listError: null,
+      sort: NEWEST_FIRST,
+      whole: false, // whether a long list is shown to its end
+      selected: null,
+      renaming: null, // the version whose name is being written
+      asked: null, // the version that a second press deletes
+      undo: null, // the version that was live before the last replacement
+      upload: null, // {name, share} of the file that is being sent
+      busy: null,
+      error: null,
+      note: null,
+    },
   };
 }
 
@@ -78,8 +101,8 @@ const handlers = {
   versions: (state, { versions, live }) => {
     const { selected } = state.weights;
     const known = versions.some(({ version }) => version === selected);
-    const weights = { ...state.weights, versions, live, selected: known ? selected : (versions[0]?.version ?? null) };
-    return { ...state, weights };
+    const weights = { ...state.weights, live, listError: null, selected: known ? selected : (versions[0]?.version ?? null) };
+    return { ...state, weights: { ...weights, versions: mergeVersions(state.weights.versions, versions) } };
   },
   /** Changes without a rule of their own: some fields of one slice. */
   set: (state, { slice, ...fields }) => ({ ...state, [slice]: { ...state[slice], ...fields } }),

@@ -1,78 +1,186 @@
 // The history of the weights: a list to choose one version from, and what can be done with it.
 
 import * as api from "../api.js";
-import { fixed, moment, whole } from "../core/format.js";
-import { part } from "../dom.js";
+import { bestAccuracy, neighbourOf, nextSort, sortVersions } from "../core/versions.js";
+import { part, setBusy, setFlag, setText } from "../dom.js";
+import { createRows } from "./version_rows.js";
+
+const SHOWN_AT_FIRST = 100; // of a long history: its rows are there when somebody asks for them
+const ASK_MS = 6_000;
 
 /** `act(words, action)` runs an action with its progress and errors shown; `download(version)` fetches a file. */
-export function createVersionList(store, { act, download }) {
+export function createVersionList(store, act, download) {
+  const set = (fields) => store.dispatch({ type: "set", slice: "weights", ...fields });
   const body = document.querySelector("[data-part=version-rows]");
+  const renderers = [createTable(set, store, body), createActions(store, set, act, download, body), createRename(store, set, act, body)];
+  return function render(state) {
+    for (const renderPart of renderers) renderPart(state);
+  };
+}
+
+/** The versions in their order, as far as they are shown. */
+function shownVersions({ versions, sort, whole, selected }) {
+  const sorted = sortVersions(versions, sort);
+  const at = sorted.findIndex(({ version }) => version === selected);
+  return whole || at >= SHOWN_AT_FIRST ? sorted : sorted.slice(0, SHOWN_AT_FIRST);
+}
+
+function createTable(set, store, body) {
+  const table = part("weights-versions");
+  const heads = [...table.querySelectorAll("[data-sort]")];
   const none = document.querySelector("[data-part=no-versions]");
-  const buttons = [
-    ["weights-restore", "Restoring…", restore],
-    ["version-download", "Downloading…", download],
-    ["version-delete", "Deleting…", remove],
-  ].map(([testid, words, action]) => {
-    const button = part(testid);
-    button.addEventListener("click", () => act(words, () => action(store.state.weights.selected)));
-    return button;
+  const more = part("versions-all");
+  const rows = createRows(body, document.querySelector("[data-part=version-row]"));
+  let drawn = {};
+
+  for (const head of heads) {
+    head.addEventListener("click", () => set({ sort: nextSort(store.state.weights.sort, head.dataset.sort) }));
+  }
+  more.addEventListener("click", () => {
+    set({ whole: true });
+    body.querySelector("input:checked")?.focus({ preventScroll: true }); // this button is about to go
   });
   body.addEventListener("change", ({ target }) => {
-    store.dispatch({ type: "set", slice: "weights", selected: Number(target.value) });
+    if (target.name === "version") set({ selected: Number(target.value), asked: null, renaming: null });
   });
-  let drawn = null;
+  body.addEventListener("click", ({ target }) => {
+    const radio = target.closest("tr")?.querySelector("input[type=radio]");
+    if (radio && !radio.checked && !target.closest("input, button, form")) radio.click();
+  });
+
+  return function render({ weights, signal }) {
+    const live = Math.max(signal?.version ?? 0, weights.live ?? 0); // the greater is the newer one
+    const { versions, sort, whole, selected } = weights;
+    if (drawn.versions !== versions || drawn.sort !== sort || drawn.whole !== whole || drawn.selected !== selected) {
+      const shown = shownVersions(weights);
+      rows.show(shown, bestAccuracy(versions));
+      more.hidden = shown.length === versions.length;
+      setText(more, `Show all ${versions.length} versions`);
+      none.hidden = versions.length > 0;
+      table.hidden = versions.length === 0;
+      for (const head of heads) markSorted(head, sort);
+    }
+    drawn = weights;
+    rows.tick(Date.now());
+    rows.mark(live, selected);
+  };
+}
+
+function markSorted(head, { key, descending }) {
+  const column = head.closest("th");
+  if (head.dataset.sort === key) column.setAttribute("aria-sort", descending ? "descending" : "ascending");
+  else column.removeAttribute("aria-sort");
+}
+
+function createActions(store, set, act, download, body) {
+  const chosen = document.querySelector("[data-part=chosen-version]");
+  const question = document.querySelector("[data-part=delete-words]");
+  const erase = part("version-delete");
+  const fetchIt = part("version-download");
+  const compare = part("version-compare");
+  const format = part("weights-format");
+  const selected = () => store.state.weights.selected;
+
+  part("weights-restore").addEventListener("click", () => act("Restoring…", () => restore(selected()), { replaces: true }));
+  fetchIt.addEventListener("click", () => act("Downloading…", () => download(selected())));
+  compare.addEventListener("click", () => showComparison(store, [selected(), "live"]));
+  erase.addEventListener("click", ({ detail }) => {
+    if (detail > 1) return; // a double click is no second thought
+    const version = selected();
+    if (store.state.weights.busy !== null) return;
+    if (store.state.weights.asked === version) eraseNow(version);
+    else ask(version);
+  });
+
+  function ask(version) {
+    set({ asked: version });
+    setTimeout(() => store.state.weights.asked === version && set({ asked: null }), ASK_MS);
+  }
+
+  async function eraseNow(version) {
+    const next = neighbourOf(shownVersions(store.state.weights), version);
+    const done = await act("Deleting…", () => remove(version));
+    if (done && store.state.weights.versions.some((entry) => entry.version === next)) set({ selected: next });
+    if (document.activeElement === document.body) body.querySelector("input:checked")?.focus({ preventScroll: true });
+  }
+
+  const buttons = ["weights-restore", "version-rename", "version-compare", "version-download", "version-delete"].map(part);
+  format.addEventListener("change", () => setText(fetchIt, `Download as ${format.value}`));
+  setText(fetchIt, `Download as ${format.value}`);
 
   return function render({ weights }) {
-    for (const button of buttons) button.disabled = weights.selected === null || weights.busy !== null;
-    const content = JSON.stringify([weights.versions, weights.live]);
-    if (content !== drawn) body.replaceChildren(...weights.versions.map((entry) => rowOf(entry, weights.live)));
-    drawn = content;
-    none.hidden = weights.versions.length > 0;
-    body.closest("table").hidden = weights.versions.length === 0;
-    for (const radio of body.querySelectorAll("input")) radio.checked = Number(radio.value) === weights.selected;
+    for (const button of buttons) {
+      button.disabled = weights.selected === null;
+      setBusy(button, weights.busy !== null);
+    }
+    const entry = weights.versions.find(({ version }) => version === weights.selected);
+    setText(chosen, entry === undefined ? "Choose a version." : `With version ${entry.version}${entry.name ? `, “${entry.name}”` : ""}:`);
+    setText(erase, weights.asked === null ? "Delete" : `Really delete ${weights.asked}?`);
+    setText(question, weights.asked === null ? "" : `Press again to delete version ${weights.asked} for good.`);
+    setFlag(erase, "sure", weights.asked !== null);
   };
 }
 
 async function restore(version) {
   const answer = await api.restoreVersion(version);
-  return `Version ${version} is live again, as version ${answer.version}.`;
+  return { version: answer.version, note: `Version ${version} is live again, as version ${answer.version}. What was live before is in the list.` };
 }
 
 async function remove(version) {
   await api.deleteVersion(version);
-  return `Version ${version} is deleted.`;
+  return { note: `Version ${version} is deleted.` };
 }
 
-function rowOf({ version, iteration, test_acc, origin, name, created }, live) {
-  const row = document.createElement("tr");
-  row.toggleAttribute("data-live", version === live);
-  const time = cell(moment(created), "numeric");
-  time.title = created;
-  row.append(
-    choice(version, name),
-    cell(name ? `${version} ${name}` : String(version)),
-    cell(version === live ? `${origin}, live` : origin),
-    cell(whole(iteration), "numeric"),
-    cell(fixed(test_acc, 4), "numeric"),
-    time,
-  );
-  return row;
+/** Two versions side by side, where that is shown. */
+function showComparison(store, versions) {
+  const { hidden } = store.state.view;
+  store.dispatch({ type: "set", slice: "view", compare: versions, hidden: hidden.filter((name) => name !== "quality") });
+  requestAnimationFrame(() => {
+    const place = document.querySelector("[data-panel=quality] .compare") ?? document.querySelector("[data-panel=quality]");
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    place.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "start" });
+    place.querySelector("select")?.focus({ preventScroll: true });
+  });
 }
 
-function choice(version, name) {
-  const radio = document.createElement("input");
-  radio.type = "radio";
-  radio.name = "version";
-  radio.value = String(version);
-  radio.setAttribute("aria-label", `Choose version ${version}${name ? `, ${name}` : ""}`);
-  const holder = document.createElement("td");
-  holder.append(radio);
-  return holder;
-}
+/** The name of the chosen version, written in its row. */
+function createRename(store, set, act, body) {
+  const form = document.querySelector("[data-part=rename-form]");
+  const input = part("version-new-name");
+  const button = part("version-rename");
+  let open = null;
 
-function cell(text, className = "") {
-  const element = document.createElement("td");
-  element.textContent = text;
-  element.className = className;
-  return element;
+  button.addEventListener("click", () => {
+    const { selected, renaming, busy } = store.state.weights;
+    if (busy === null) set({ renaming: renaming === selected ? null : selected, asked: null });
+  });
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const version = store.state.weights.renaming;
+    const name = input.value.trim() || null;
+    const done = await act("Renaming…", async () => {
+      await api.renameVersion(version, name);
+      return { note: name === null ? `Version ${version} has no name now.` : `Version ${version} is now “${name}”.` };
+    });
+    if (done) close(version);
+  });
+  input.addEventListener("keydown", ({ key }) => key === "Escape" && close(store.state.weights.renaming));
+
+  function close(version) {
+    if (form.contains(document.activeElement)) body.querySelector(`input[value="${version}"]`)?.focus({ preventScroll: true });
+    set({ renaming: null });
+  }
+
+  return function render({ weights }) {
+    const { renaming } = weights;
+    if (renaming === open) return;
+    open = renaming;
+    const cell = body.querySelector(`input[value="${renaming}"]`)?.closest("tr").querySelector(".version-name");
+    form.hidden = cell === undefined;
+    if (cell === undefined) return;
+    cell.append(form);
+    input.value = weights.versions.find(({ version }) => version === renaming)?.name ?? "";
+    input.focus();
+    input.select();
+  };
 }

@@ -1,100 +1,100 @@
-// Weights: save, download, upload, reset, and the history to go back to.
+// Weights: keep them, fetch them as a file, bring others, start afresh, and the history to go back to.
 
 import * as api from "../api.js";
-import { part, setNote, setText } from "../dom.js";
+import { versionBefore } from "../core/versions.js";
+import { part, setBusy, setNote, setText } from "../dom.js";
+import { createHistory } from "./history.js";
+import { createUpload } from "./upload.js";
 import { createVersionList } from "./versions.js";
 
-const REFRESH_MS = 10_000;
-
-/** File name ending to the content type of its format. */
-const CONTENT_TYPES = {
-  json: "application/json",
-  safetensors: "application/vnd.safetensors",
-  npz: "application/x-npz",
-  onnx: "application/vnd.onnx",
-};
-
 export function createWeightsPanel(store) {
-  const set = (fields) => store.dispatch({ type: "set", slice: "weights", ...fields });
-  const refresh = () => loadVersions(store, set);
-  const buttons = connectTools(store, set, refresh);
-  const renderList = createVersionList(store, { act: (words, action) => act(set, refresh, words, action), download });
-  const note = document.querySelector("[data-part=weights-note]");
-  const error = document.querySelector("[data-part=weights-error]");
-
-  setInterval(() => document.hidden || store.state.connection.status !== "connected" || refresh(), REFRESH_MS);
-  store.subscribe((state, previous) => {
-    const back = state.connection.status === "connected" && previous.connection.status !== "connected";
-    const resetElsewhere = (state.signal?.iteration ?? 0) < (previous.signal?.iteration ?? 0);
-    if (back || resetElsewhere) refresh();
-  });
-
+  const act = createAct(store, createHistory(store));
+  const renderers = [createTools(store, act), createUpload(store, act), createVersionList(store, act, download), createWords(store, act)];
   return function render(state) {
-    const { weights, signal } = state;
-    setText(part("version"), String(signal?.version ?? "–"));
-    for (const button of buttons) button.disabled = weights.busy !== null;
-    setNote(note, weights.busy ?? weights.note);
-    setNote(error, weights.error);
-    renderList(state);
+    for (const renderPart of renderers) renderPart(state);
   };
 }
 
-/** Listeners of everything above the list; returns what is disabled while something is under way. */
-function connectTools(store, set, refresh) {
-  const name = part("weights-name");
-  const upload = part("weights-upload");
+/**
+ * `act(words, action)` does something with the weights, one thing at a time: `words` stand there while it goes on, then
+ * the note that `action()` returns, or why it failed. Where it `replaces` the live weights, what was live can be had
+ * back by one press. Resolves to whether it was done.
+ */
+function createAct(store, refresh) {
+  const set = (fields) => store.dispatch({ type: "set", slice: "weights", ...fields });
 
+  return async function act(words, action, { replaces = false } = {}) {
+    if (store.state.weights.busy !== null) return false;
+    const learnt = store.state.signal?.iteration > 0; // untrained weights are in no history
+    set({ busy: words, note: null, error: null, undo: null, asked: null });
+    let done = null;
+    try {
+      done = await action();
+      set({ note: done.note });
+    } catch (problem) {
+      set(problem.name === "AbortError" ? { note: "Cancelled: nothing was changed." } : { error: problem.message });
+    }
+    set({ busy: null });
+    await refresh();
+    if (done !== null && replaces && learnt) set({ undo: versionBefore(store.state.weights.versions, done.version) });
+    return done !== null;
+  };
+}
+
+function createTools(store, act) {
+  const name = part("weights-name");
   document.querySelector("[data-part=save-form]").addEventListener("submit", (event) => {
     event.preventDefault();
-    act(set, refresh, "Saving…", async () => {
+    act("Saving…", async () => {
       const { version } = await api.saveWeights(name.value.trim() || null);
       name.value = "";
-      set({ selected: version });
-      return `Saved as version ${version}.`;
+      store.dispatch({ type: "set", slice: "weights", selected: version });
+      return { note: `Saved as version ${version}.` };
     });
   });
-  part("weights-download").addEventListener("click", () => act(set, refresh, "Downloading…", () => download(null)));
-  upload.addEventListener("change", () => {
-    const [file] = upload.files;
-    if (file !== undefined) act(set, refresh, `Uploading ${file.name}…`, () => send(file)).finally(() => (upload.value = ""));
-  });
-  const reset = part("weights-reset");
-  reset.addEventListener("click", () =>
-    act(set, refresh, "Starting afresh…", async () => {
-      const { version } = await api.resetWeights();
-      return `Started afresh with version ${version}. What it had learnt is in the list: choose it there to go back.`;
-    }),
+  part("weights-download").addEventListener("click", () => act("Downloading…", () => download(null)));
+  part("weights-reset").addEventListener("click", () => act("Starting afresh…", startAfresh, { replaces: true }));
+  const buttons = ["weights-save", "weights-download", "weights-reset"].map(part);
+
+  return function render({ weights }) {
+    for (const button of buttons) setBusy(button, weights.busy !== null);
+  };
+}
+
+async function startAfresh() {
+  const { version } = await api.resetWeights();
+  return { version, note: `Started afresh with version ${version}. What it had learnt is in the list: choose it there to go back.` };
+}
+
+/** What is live, and what came of the last action. */
+function createWords(store, act) {
+  const [version, undo] = ["version", "weights-undo"].map(part);
+  const [kept, note, error, listError] = ["live-kept", "weights-note", "weights-error", "versions-error"].map((name) =>
+    document.querySelector(`[data-part=${name}]`),
   );
-  return [part("weights-save"), part("weights-download"), upload, reset];
+  undo.addEventListener("click", () => {
+    const before = store.state.weights.undo;
+    act("Going back…", async () => {
+      const answer = await api.restoreVersion(before);
+      note.tabIndex = -1; // this button is about to go: the focus must not get lost
+      note.focus();
+      return { note: `What was live before, version ${before}, is live again, as version ${answer.version}.` };
+    });
+  });
+
+  return function render({ weights, signal }) {
+    setText(version, String(signal?.version ?? "–"));
+    setText(kept, keptWords(weights, signal));
+    setNote(note, weights.busy ?? weights.note);
+    setNote(error, weights.error);
+    setNote(listError, weights.listError);
+    undo.hidden = weights.undo === null || weights.busy !== null;
+  };
 }
 
-/** Do something with the weights: `words` while it goes on, then what it returns, or why it failed. */
-async function act(set, refresh, words, action) {
-  set({ busy: words, note: null, error: null });
-  try {
-    set({ note: await action() });
-  } catch (problem) {
-    set({ error: problem.message });
-  }
-  set({ busy: null });
-  await refresh();
-}
-
-async function loadVersions(store, set) {
-  try {
-    const { versions, live } = await api.versions();
-    store.dispatch({ type: "versions", versions, live });
-  } catch (problem) {
-    set({ error: problem.message });
-  }
-}
-
-async function send(file) {
-  const ending = file.name.split(".").at(-1).toLowerCase();
-  const type = CONTENT_TYPES[ending];
-  if (type === undefined) throw new Error(`${file.name} is not one of ${Object.keys(CONTENT_TYPES).join(", ")}.`);
-  const { version } = await api.uploadWeights(file, type);
-  return `${file.name} is now version ${version}.`;
+function keptWords({ versions, live }, signal) {
+  if (signal === null || signal.training || live === null) return "";
+  return versions.some(({ version }) => version === signal.version) ? "" : "not in the history yet";
 }
 
 async function download(version) {
@@ -105,5 +105,5 @@ async function download(version) {
   link.download = version === null ? `inkling.${format}` : `inkling-${version}.${format}`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // long after the browser has taken it
-  return `Downloaded ${link.download}.`;
+  return { note: `Downloaded ${link.download}.` };
 }
