@@ -8,6 +8,7 @@ import { createDrawPanel } from "./panels/draw.js";
 import { createGuessPanel } from "./panels/guess.js";
 import { createHelp } from "./panels/help.js";
 import { createMachinePanel } from "./panels/machine.js";
+import { createNetworkPanel } from "./panels/network.js";
 import { createNumbersPanel } from "./panels/numbers.js";
 import { createPage } from "./panels/page.js";
 import { createQualityPanel } from "./panels/quality.js";
@@ -44,6 +45,7 @@ createRender(store, [
   createTrainingPanel(store),
   createNumbersPanel(store),
   createCurvesPanel(store),
+  createNetworkPanel(store),
   createQualityPanel(store),
   createComparePanel(store),
   createWeightsPanel(store),

@@ -21,7 +21,8 @@ from nn.model import Weights
 from ops.settings import Settings
 from services.weights.store import Store
 from wire.bus import Bus
-from wire.calls import Restore, Upload
+from wire.calls import Fetch, Restore, Upload
+from wire.codec import decode_snapshot
 from wire.messages import Evaluation, Snapshot, WeightsInfo
 
 ROOT = Path(__file__).parents[3]
@@ -186,10 +187,25 @@ def test_other_services_upload_and_restore(
     assert kept(client) == [(again.version, "restore"), (reply.version, "upload")]
 
 
+def test_the_weights_of_a_version_are_given_to_another_service(
+    serve: Serve, settings: Settings, bus: Bus
+) -> None:
+    client = serve(settings)
+    version = client.delete("/weights").json()["version"]
+    live = bus.live.latest()
+    assert live is not None
+    reply = bus.calls.call("weights", Fetch(version))
+    snapshot = decode_snapshot(reply.snapshot)
+    assert (snapshot.info, reply.version) == (live.info, 0)
+    np.testing.assert_array_equal(snapshot.weights.matrices[0], live.weights.matrices[0])
+    assert kept(client) == [(version, "reset")]  # nothing changed
+
+
 @pytest.mark.parametrize(
     ("request_", "status", "detail"),
     [
         (Restore(99), 404, "there is no version 99"),
+        (Fetch(99), 404, "there is no version 99"),
         (Upload(b"[[[1]]]"), 422, "w1 is 1 x 1; allowed is 784 x 128"),
         (Upload(b"[[1]]"), 422, "weights as JSON are a list of matrices"),
         (Upload(b"nonsense"), 400, "the body is not JSON"),
