@@ -20,19 +20,25 @@ import { followLink } from "./link.js";
 import { createRender } from "./render.js";
 import { connect } from "./socket.js";
 import { createWeightsStream } from "./stream.js";
+import { watchTraffic } from "./traffic.js";
 import { watchPanels } from "./visibility.js";
 
 const TICK_MS = 500;
 
 const store = createStore(reduce, initialState());
 const scheme = location.protocol === "https:" ? "wss" : "ws";
+const traffic = watchTraffic(store);
 const { send } = connect(`${scheme}://${location.host}/ws`, {
   onConnection: (status, failures) => store.dispatch({ type: "connection", status, failures }),
   onMessage: (message) => {
+    traffic.onFrame();
     if (message.type === "ResponseSignal") store.dispatch({ type: "signal", signal: message, now: performance.now() });
     if (message.type === "Error") store.dispatch({ type: "error", signal: message.signal, detail: message.detail });
   },
-  onBinary: (buffer) => onWeights(buffer),
+  onBinary: (buffer) => {
+    traffic.onWeights(buffer.byteLength);
+    onWeights(buffer);
+  },
 });
 const onWeights = createWeightsStream(store, send);
 
@@ -49,7 +55,7 @@ createRender(store, [
   createQualityPanel(store),
   createComparePanel(store),
   createWeightsPanel(store),
-  createMachinePanel(),
+  createMachinePanel(store),
 ]);
 setInterval(() => store.dispatch({ type: "tick", now: performance.now() }), TICK_MS);
 followLink(store);

@@ -1,14 +1,25 @@
-// The machine: the data set, the workers and the two lists between them and the trainer.
+// The machine: the services, the two lists between them, the workers and what flows, as a picture and in words.
 
+import { throttle } from "../core/coalesce.js";
 import { NOTHING, whole } from "../core/format.js";
-import { part, setText } from "../dom.js";
+import { grouped, HOW_TO_ADD, partsOf, shortage, stateSentence } from "../core/machine.js";
+import { layoutOf } from "../core/machine_layout.js";
+import { createDiagram } from "../diagram.js";
+import { part, setNote, setText } from "../dom.js";
 
-export function createMachinePanel() {
+const GAUGE_MS = 100;
+const NUMBERS_MS = 250; // rates that change faster cannot be read
+
+export function createMachinePanel(store) {
+  const renderers = [createFacts(), createShortage(), createPicture(store), createList(store)];
+  return function render(state) {
+    for (const renderPart of renderers) renderPart(state);
+  };
+}
+
+function createFacts() {
   const reason = document.querySelector("[data-part=dataset-reason]");
-  const [ready, coming] = document.querySelector("[data-part=gauge]").children;
   const total = document.querySelector("[data-part=cache-total]");
-  const speed = document.querySelector("[data-part=speed]");
-  const epoch = document.querySelector("[data-part=epoch]");
 
   return function render({ signal }) {
     if (signal === null) return;
@@ -18,13 +29,121 @@ export function createMachinePanel() {
     setText(part("data-len"), whole(signal.data_len));
     setText(part("data-futures-len"), whole(signal.data_futures_len));
     setText(total, whole(signal.cache_size));
-    ready.style.width = share(signal.data_len, signal.cache_size);
-    coming.style.width = share(signal.data_futures_len, signal.cache_size);
-    setText(speed, whole(signal.samples_per_second));
-    setText(epoch, whole(signal.epoch));
+    setText(part("speed"), whole(signal.samples_per_second));
+    setText(part("epoch"), whole(signal.epoch));
   };
 }
 
-function share(part, total) {
-  return `${Math.min(100, (100 * part) / Math.max(1, total))}%`;
+/** Where data is short: why, and what to do. The panel Training says it aloud. */
+function createShortage() {
+  const note = document.querySelector("[data-part=machine-shortage]");
+  return (state) => {
+    const lacking = shortage(state);
+    setNote(note, lacking === null ? null : `${lacking} ${HOW_TO_ADD}`);
+  };
+}
+
+/** The picture and, beside it, what the part is that one points at. Both rest while nobody can see them. */
+function createPicture(store) {
+  const container = part("machine-diagram");
+  const stage = container.parentElement;
+  const explain = createExplanation(part("machine-words"));
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  let pointed = null;
+  let kept = null;
+  let width = 0; // of the room for the picture, 0 until it is known
+  let drawn = ""; // what the picture was last laid out for
+
+  const diagram = createDiagram(container, {
+    onPoint: (id) => choose(id, kept),
+    onKeep: (id) => choose(pointed, id === kept ? null : id),
+  });
+  function choose(newPointed, newKept) {
+    [pointed, kept] = [newPointed, newKept];
+    diagram.choose(pointed ?? kept, kept);
+    update(() => true);
+  }
+
+  new ResizeObserver(([{ contentRect }]) => {
+    width = Math.floor(contentRect.width);
+    update(() => true);
+  }).observe(stage);
+  still.addEventListener("change", () => update(() => true));
+
+  function update(wanted) {
+    const { state } = store;
+    if (width === 0) return;
+    const parts = partsOf(state);
+    const workers = state.signal?.data_workers ?? 0;
+    const layout = [width, workers, ...parts.map(({ id }) => id)].join();
+    diagram.move(!still.matches && Boolean(state.onScreen.machine));
+    if (layout !== drawn) {
+      drawn = layout;
+      lay(layoutOf(width, workers), parts);
+    } else diagram.update(parts.filter(wanted));
+    if (parts.some((one) => one.kind === "flow" && wanted(one))) explain(parts.find(({ id }) => id === (pointed ?? kept)), state);
+  }
+
+  function lay(layout, parts) {
+    stage.toggleAttribute("data-wide", layout.wide);
+    stage.style.setProperty("--aside-width", layout.wide ? `${layout.aside.width}px` : "auto");
+    stage.style.setProperty("--aside-top", layout.wide ? `${layout.aside.y}px` : "auto");
+    diagram.draw(layout, parts);
+    diagram.choose(pointed ?? kept, kept);
+  }
+
+  const updateGauges = throttle(() => update(({ kind }) => kind === "list"), GAUGE_MS);
+  const updateNumbers = throttle(() => update(() => true), NUMBERS_MS);
+  let seen = false;
+  return function render({ onScreen }) {
+    if (onScreen.machine || seen) {
+      updateGauges();
+      updateNumbers(); // once more when it goes out of sight: then nothing moves
+    }
+    seen = Boolean(onScreen.machine);
+  };
+}
+
+function createExplanation(element) {
+  const [name, does, now] = element.children;
+  return (chosen, state) => {
+    setText(name, chosen?.title ?? "What happens now");
+    setText(does, chosen?.does ?? stateSentence(state));
+    setText(now, chosen?.now ?? "Point at a part, or tap it, to read what it does.");
+    element.toggleAttribute("data-chosen", chosen !== undefined);
+  };
+}
+
+/** The same as a table, filled while it is open. */
+function createList(store) {
+  const details = part("machine-list");
+  const body = details.querySelector("tbody");
+  const rows = new Map();
+  const fill = throttle(() => {
+    if (!details.open) return;
+    const parts = partsOf(store.state);
+    const ids = new Set(parts.map(({ id }) => id));
+    for (const [id, { row }] of rows) {
+      if (ids.has(id)) continue;
+      row.remove();
+      rows.delete(id);
+    }
+    let next = body.firstChild;
+    for (const { id, title, does, now } of parts) {
+      if (!rows.has(id)) rows.set(id, createRow());
+      const { row, cells } = rows.get(id);
+      if (row === next) next = next.nextSibling;
+      else body.insertBefore(row, next);
+      [title, does, now].forEach((words, index) => setText(cells[index], words));
+    }
+  }, NUMBERS_MS);
+  details.addEventListener("toggle", fill);
+  return ({ onScreen }) => onScreen.machine && details.open && fill();
+}
+
+function createRow() {
+  const row = document.createElement("tr");
+  const cells = ["th", "td", "td"].map((name) => row.appendChild(document.createElement(name)));
+  cells[0].scope = "row";
+  return { row, cells };
 }

@@ -4,11 +4,10 @@ import * as api from "../api.js";
 import { latestOnly } from "../core/coalesce.js";
 import { percent, whole } from "../core/format.js";
 import { rateAt, sliderAt } from "../core/learning_rate.js";
+import { HOW_TO_ADD, shortage } from "../core/machine.js";
 import { remaining } from "../core/progress.js";
 import { SETTINGS } from "../core/state.js";
 import { part, setFlag, setNote, setText } from "../dom.js";
-
-const HOW_TO_ADD = "Add data workers: make scale DATA_WORKERS=4, or docker compose up -d --scale data-worker=4.";
 
 const TRAINER_WORDS = {
   training: "training",
@@ -86,7 +85,8 @@ function createProgress() {
     trainer.dataset.trainer = signal?.trainer ?? "";
     setText(iteration, whole(signal?.iteration));
     setText(words, progressWords(signal));
-    setNote(starvedNote, shortage(signal, starved));
+    const lacking = shortage({ signal, starved });
+    setNote(starvedNote, lacking === null ? null : `${lacking} ${HOW_TO_ADD}`);
     const left = remaining(signal);
     bar.hidden = left === null;
     if (left !== null) bar.value = left.share;
@@ -99,12 +99,6 @@ function progressWords(signal) {
   if (left !== null) return left.words;
   if (Number.isFinite(signal.test_acc)) return `It reads ${percent(signal.test_acc)} % of test digits rightly.`;
   return signal.iteration > 0 ? "" : "It has learnt nothing yet: press Start.";
-}
-
-/** What to say where training lacks data, else null. */
-function shortage(signal, starved) {
-  if (signal?.training && signal.data_workers === 0) return `Training needs data, and no data worker is running. ${HOW_TO_ADD}`;
-  return starved ? `Training waits for data: the data workers cut batches more slowly than it uses them. ${HOW_TO_ADD}` : null;
 }
 
 /** A number that the server keeps: pending from the edit until the server has it, then what the server says. */
