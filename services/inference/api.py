@@ -33,10 +33,14 @@ SECONDS = Histogram(
 
 
 class Guess(BaseModel):
-    """The most probable digit, and the probability of each."""
+    """The most probable digit, and the probability of each.
+
+    `input`, only with ?input=true: the 784 numbers from which the network guessed.
+    """
 
     digit: int
     probabilities: list[float]
+    input: list[float] | None = None
 
 
 class InferAnswer(Guess):
@@ -106,6 +110,9 @@ def create_app(bus: Bus, settings: Settings) -> FastAPI:
             bool | None,
             Query(description="Scale and centre as MNIST does; default: only for PNG and JPEG"),
         ] = None,
+        input: Annotated[
+            bool, Query(description="Answer also with what the network is given of each image")
+        ] = False,
     ) -> Response:
         """Return the digit, the ten probabilities, and the version of the weights that say so.
 
@@ -115,18 +122,23 @@ def create_app(bus: Bus, settings: Settings) -> FastAPI:
         kind = request.headers.get("content-type", "application/json").partition(";")[0]
         kind = kind.strip().lower()
         if len(body) <= SMALL_BYTES and kind not in PICTURE_TYPES:
-            answer = classify(predictor, body, kind, normalize)
+            answer = classify(predictor, body, kind, normalize, echoed=input)
         else:
-            answer = await run_in_threadpool(classify, predictor, body, kind, normalize)
+            answer = await run_in_threadpool(
+                classify, predictor, body, kind, normalize, echoed=input
+            )
         return Response(answer, media_type="application/json")
 
     return app
 
 
-def classify(predictor: Predictor, body: bytes, kind: str, scaled: bool | None) -> bytes:
+def classify(
+    predictor: Predictor, body: bytes, kind: str, scaled: bool | None, *, echoed: bool
+) -> bytes:
     """Return the JSON answer for a body of content type `kind`.
 
-    `scaled` says whether to normalise; None leaves it to the kind. Raises Problem.
+    `scaled` says whether to normalise; None leaves it to the kind. `echoed` says whether to answer
+    also with what the network was given. Raises Problem.
     """
     with SECONDS.time():
         images, many = read_images(body, kind, scaled)
@@ -140,6 +152,9 @@ def classify(predictor: Predictor, body: bytes, kind: str, scaled: bool | None) 
             {"digit": int(digit), "probabilities": row}
             for digit, row in zip(probabilities.argmax(axis=1), probabilities, strict=True)
         ]
+        if echoed:
+            for result, image in zip(results, images.round(4), strict=True):
+                result["input"] = image
         info = {"version": snapshot.info.version, "iteration": snapshot.info.iteration}
         answer = {"results": results, **info} if many else {**results[0], **info}
         return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)

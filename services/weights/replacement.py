@@ -108,6 +108,14 @@ class Replacement:
             raise missing(version)
         return found
 
+    def rename(self, version: int, name: str | None) -> Entry:
+        """Give a version of the history this name or none; raise Problem 404 if there is none."""
+        entry = self._store.rename(version, name)
+        if entry is None:
+            raise missing(version)
+        log.info("named", version=version, name=name)
+        return entry
+
     def _keep_live(self) -> None:
         """Put the live weights into the history, if training has changed them since they were."""
         live = self._bus.live.latest()

@@ -93,6 +93,15 @@ TUNE_SCHEMA: dict[str, Any] = {
 }
 
 
+Name = (
+    Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_LENGTH),
+    ]
+    | None
+)
+
+
 class SaveBody(BaseModel):
     """A name for the live weights; without one they are kept all the same."""
 
@@ -100,10 +109,14 @@ class SaveBody(BaseModel):
         extra="forbid", frozen=True, json_schema_extra={"example": {"name": "before the test"}}
     )
 
-    name: (
-        Annotated[
-            str,
-            StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_LENGTH),
-        ]
-        | None
-    ) = None
+    name: Name = None
+
+
+class NameBody(BaseModel):
+    """The name that a version shall have; null for none."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"example": {"name": "before the test"}}
+    )
+
+    name: Name

@@ -22,8 +22,9 @@ MAX_VERSIONS = 1_000  # about 400 MB of default networks
 BUSY_TIMEOUT_S = 5.0
 
 # What may be forgotten when the history is full, in this order, oldest first. A reset can be made
-# again from its seed, a restore is a copy; uploads and saves stay.
+# again from its seed, a restore is a copy; uploads and saves stay, and so does what has a name.
 EXPENDABLE: tuple[Origin, ...] = ("checkpoint", "tune", "reset", "restore")
+_NAMELESS = "(name IS NULL OR origin = 'restore')"  # a restore has the name of its original
 
 # AUTOINCREMENT remembers the highest version even after its row is gone. The blob comes last, so
 # that a list of versions does not read it.
@@ -108,6 +109,15 @@ class Store:
         with self._reach() as connection:
             gone = connection.execute("DELETE FROM versions WHERE version = ?", (version,))
             return bool(gone.rowcount)
+
+    def rename(self, version: int, name: str | None) -> Entry | None:
+        """Give a version this name or none; return it, or None if there is none of this number."""
+        with self._reach() as connection:
+            connection.execute("UPDATE versions SET name = ? WHERE version = ?", (name, version))
+            row = connection.execute(
+                f"SELECT {_COLUMNS} FROM versions WHERE version = ?", (version,)
+            ).fetchone()
+            return Entry(*row) if row else None
 
     def note_test_accuracy(self, version: int, test_acc: float) -> None:
         """Write down the test accuracy (0 to 1) of a version, if it is in the history."""
@@ -202,7 +212,7 @@ def _make_room(connection: sqlite3.Connection, newest: int) -> None:
     """Delete what is beyond the bounds; never the version `newest`, which has just come in."""
     connection.execute(
         "DELETE FROM versions WHERE version IN (SELECT version FROM versions "
-        "WHERE origin = 'checkpoint' ORDER BY version DESC LIMIT -1 OFFSET ?)",
+        f"WHERE origin = 'checkpoint' AND {_NAMELESS} ORDER BY version DESC LIMIT -1 OFFSET ?)",
         (MAX_CHECKPOINTS,),
     )
     (count,) = connection.execute("SELECT count(*) FROM versions").fetchone()
@@ -211,13 +221,13 @@ def _make_room(connection: sqlite3.Connection, newest: int) -> None:
             return
         count -= connection.execute(
             "DELETE FROM versions WHERE version IN (SELECT version FROM versions "
-            "WHERE origin = ? AND version != ? ORDER BY version LIMIT ?)",
+            f"WHERE origin = ? AND {_NAMELESS} AND version != ? ORDER BY version LIMIT ?)",
             (origin, newest, count - MAX_VERSIONS),
         ).rowcount
     if count > MAX_VERSIONS:
         raise Problem(
             409,
-            f"the history holds {MAX_VERSIONS:,} uploaded or saved versions, as many as "
+            f"the history holds {MAX_VERSIONS:,} uploaded, saved or named versions, as many as "
             "are allowed; nothing was changed. Delete some: DELETE /weights/versions/{version}",
         )
 

@@ -13,7 +13,7 @@ from ops.problems import read_body
 from services.weights.formats import MEDIA_TYPES, Format, dump_json, encode, json_fields
 from services.weights.negotiation import negotiate
 from services.weights.replacement import Replacement, missing
-from services.weights.samples import SaveBody
+from services.weights.samples import NameBody, SaveBody
 from services.weights.store import Entry, Store
 from wire.bus import Bus
 
@@ -21,6 +21,12 @@ MAX_NAME_BODY_BYTES = 64 * 2**10
 
 Version = Annotated[int, Path(ge=1, lt=2**63, description="Number of a version")]
 _SAVE = {"requestBody": {"content": {"application/json": {"schema": SaveBody.model_json_schema()}}}}
+_NAME = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": NameBody.model_json_schema()}},
+    }
+}
 
 
 class VersionAnswer(BaseModel):
@@ -82,6 +88,16 @@ def version_routes(bus: Bus, store: Store, replacement: Replacement) -> APIRoute
         if kind is not Format.JSON:
             headers["Content-Disposition"] = f'attachment; filename="inkling-{version}.{kind}"'
         return Response(encode(snapshot, kind), media_type=MEDIA_TYPES[kind], headers=headers)
+
+    @router.patch("/{version}", summary="Name a version", openapi_extra=_NAME)
+    async def patch_version(request: Request, version: Version) -> Entry:
+        """Give a version a name of up to 80 characters, or with null take it away.
+
+        A checkpoint that has a name stays in the history, however many come after it.
+        """
+        body = await read_body(request, MAX_NAME_BODY_BYTES)
+        name = NameBody.model_validate_json(body).name
+        return await run_in_threadpool(replacement.rename, version, name)
 
     @router.post("/{version}/restore", summary="Go back to a version")
     def restore(version: Version) -> VersionAnswer:

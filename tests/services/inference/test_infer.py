@@ -120,6 +120,24 @@ def test_numbers_are_normalised_only_if_asked_for(client: httpx.Client) -> None:
         check(guess, scaled)
 
 
+def test_what_the_network_was_given_is_told_if_asked_for(client: httpx.Client) -> None:
+    small = np.zeros((28, 28), np.float32)
+    small[2:8, 3:6] = 0.8
+    image = random_images(1)[0]
+    for query, wanted in (("", image), ("&normalize=true", normalize(image[None])[0])):
+        told = client.post(f"/infer?input=true{query}", json={"image": image.tolist()}).json()
+        np.testing.assert_allclose(told["input"], wanted, atol=0.5001e-4)
+        assert all(len(str(number)) <= 6 for number in told["input"])  # four decimals
+        plain = client.post(f"/infer?{query}", json={"image": image.tolist()}).json()
+        assert {**plain, "input": told["input"]} == told
+    body = {"images": [image.tolist(), small.reshape(784).tolist()]}
+    told = client.post("/infer?input=true&normalize=true", json=body).json()
+    assert list(told) == ["results", "version", "iteration"]
+    for result, sent in zip(told["results"], [image, small.reshape(784)], strict=True):
+        assert list(result) == ["digit", "probabilities", "input"]
+        np.testing.assert_allclose(result["input"], normalize(sent[None])[0], atol=0.5001e-4)
+
+
 def test_a_blank_image_is_guessed_too(client: httpx.Client) -> None:
     body = {"image": [0] * 784}
     plain, scaled = (client.post(f"/infer{q}", json=body) for q in ("", "?normalize=true"))
@@ -231,6 +249,8 @@ def test_other_content_types_are_refused(client: httpx.Client, kind: str) -> Non
 def test_a_wrong_parameter_is_told(client: httpx.Client) -> None:
     answer = client.post("/infer?normalize=perhaps", json={"image": [0] * 784})
     assert detail_of(answer, 422).startswith("normalize = 'perhaps' is not allowed: ")
+    answer = client.post("/infer?input=all", json={"image": [0] * 784})
+    assert detail_of(answer, 422).startswith("input = 'all' is not allowed: ")
     assert detail_of(client.get("/infer"), 405) == "GET is not allowed for /infer: see /docs"
 
 
@@ -272,6 +292,15 @@ def test_a_png_is_scaled_and_centred(client: httpx.Client) -> None:
     assert list(answer.json()) == ["digit", "probabilities", "version", "iteration"]
     check(answer.json(), scaled(drawn()))
     assert infer(client, file_of(drawn()), query="?normalize=true").json() == answer.json()
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_what_the_network_was_given_of_a_picture(client: httpx.Client, kind: str) -> None:
+    body = file_of(drawn(), kind.upper())
+    told = infer(client, body, kind, "?input=true").json()
+    expected = normalize_pictures(read_picture(body, f"image/{kind}")[None])[0]
+    np.testing.assert_allclose(told["input"], expected, atol=0.5001e-4)
+    assert infer(client, body, kind).json() == {k: told[k] for k in told if k != "input"}
 
 
 def test_the_content_type_may_be_written_in_any_case(client: httpx.Client) -> None:

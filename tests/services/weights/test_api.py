@@ -390,6 +390,28 @@ def test_a_restore_that_does_not_fit_the_live_network(
     assert live_of(bus).info.version == other.info.version
 
 
+def test_a_version_is_named_later(client: httpx.Client, bus: Bus) -> None:
+    reset = version_of(client.delete("/weights"))
+    saved = version_of(client.post("/weights/versions", json={"name": "one"}))
+    answer = client.patch(f"/weights/versions/{reset}", json={"name": "  the start ☃ "})
+    assert answer.status_code == 200
+    assert answer.json() == history(client)[1]
+    assert [(e["version"], e["name"]) for e in history(client)] == [
+        (saved, "one"), (reset, "the start ☃"),
+    ]  # fmt: skip
+    client.patch(f"/weights/versions/{saved}", json={"name": "two"}).raise_for_status()
+    assert client.patch(f"/weights/versions/{reset}", json={"name": None}).json()["name"] is None
+    assert [e["name"] for e in history(client)] == ["two", None]
+    assert live_of(bus).info.version == reset  # nothing else changes
+
+
+def test_a_version_that_there_is_not_cannot_be_named(client: httpx.Client) -> None:
+    answer = client.patch("/weights/versions/99", json={"name": "x"})
+    assert_problem(answer, 404, "there is no version 99: GET /weights/versions")
+    answer = client.patch("/weights/versions/x", json={"name": "x"})
+    assert_problem(answer, 422, "version = 'x' is not")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -409,7 +431,18 @@ def test_a_name_that_is_refused(
 ) -> None:
     version_of(client.delete("/weights"))
     assert_problem(client.post("/weights/versions", content=content), 422, *words)
-    assert len(history(client)) == 1
+    (entry,) = history(client)
+    path = f"/weights/versions/{entry['version']}"
+    assert_problem(client.patch(path, content=content), 422, *words)
+    assert history(client) == [entry]
+
+
+@pytest.mark.parametrize(
+    ("content", "detail"), [(b"{}", "name is missing"), (b"", "the body is not JSON: ")]
+)
+def test_to_rename_takes_a_name(client: httpx.Client, content: bytes, detail: str) -> None:
+    version = version_of(client.delete("/weights"))
+    assert_problem(client.patch(f"/weights/versions/{version}", content=content), 422, detail)
 
 
 def test_a_name_of_eighty_characters_is_allowed(client: httpx.Client) -> None:
@@ -639,6 +672,7 @@ def test_the_api_describes_itself(client: httpx.Client) -> None:
         ("get", "/weights"), ("post", "/weights"), ("patch", "/weights"), ("delete", "/weights"),
         ("get", "/weights/versions"), ("post", "/weights/versions"),
         ("get", "/weights/versions/{version}"), ("delete", "/weights/versions/{version}"),
+        ("patch", "/weights/versions/{version}"),
         ("post", "/weights/versions/{version}/restore"),
     }  # fmt: skip
     for methods in described["paths"].values():

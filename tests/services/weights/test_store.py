@@ -128,11 +128,47 @@ def test_a_history_full_of_kept_versions_says_so(
     monkeypatch.setattr(store_module, "MAX_VERSIONS", 2)
     store.add(tiny(1))
     store.add(tiny(2))
-    with pytest.raises(Problem, match="holds 2 uploaded or saved versions") as caught:
+    with pytest.raises(Problem, match="holds 2 uploaded, saved or named versions") as caught:
         store.add(tiny(3, origin))
     assert caught.value.status == 409
     assert "DELETE /weights/versions/{version}" in caught.value.detail
     assert versions(store) == [2, 1]
+
+
+def test_a_version_is_named_renamed_and_loses_its_name(store: Store) -> None:
+    store.add(tiny(1))
+    store.add(tiny(2), name="two")
+    for name in ("one", "é ☃", None):
+        entry = store.rename(1, name)
+        assert entry is not None
+        assert (entry.version, entry.name) == (1, name)
+        assert [entry.name for entry in store.entries()] == ["two", name]
+    assert store.rename(3, "three") is None
+
+
+def test_what_has_a_name_is_not_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "MAX_CHECKPOINTS", 2)
+    for version in range(1, 6):
+        store.add(tiny(version, "checkpoint"))
+        if version == 2:
+            store.rename(2, "the one")
+    assert versions(store) == [5, 4, 2]
+    store.rename(2, None)
+    store.add(tiny(6, "checkpoint"))
+    assert versions(store) == [6, 5]
+
+
+def test_a_full_history_keeps_what_has_a_name_but_for_copies(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "MAX_VERSIONS", 4)
+    origins: list[Origin] = ["restore", "reset", "tune", "checkpoint"]
+    for version, origin in enumerate(origins, 1):
+        store.add(tiny(version, origin), name=f"my {origin}")
+    store.add(tiny(5))
+    assert versions(store) == [5, 4, 3, 2]  # the restore has the name of its original
+    with pytest.raises(Problem, match="4 uploaded, saved or named versions"):
+        store.add(tiny(6))
 
 
 def test_threads_share_a_store(store: Store) -> None:
