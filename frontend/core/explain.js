@@ -112,9 +112,10 @@ function listed(names) {
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
-/** A number with its sign, by a true minus: "+4.1", "−0.8"; two decimals where one would be 0. */
+/** A number with its sign, by a true minus: "+4.1", "−0.82", "0.00"; two decimals below one. */
 export function signed(value) {
   if (!Number.isFinite(value)) return "–";
-  const decimals = Math.abs(value) < 0.95 ? 2 : 1;
-  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(decimals)}`;
+  const size = Math.abs(value).toFixed(Math.abs(value) < 0.95 ? 2 : 1);
+  if (Number(size) === 0) return size;
+  return `${value < 0 ? "−" : "+"}${size}`;
 }

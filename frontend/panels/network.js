@@ -4,7 +4,7 @@ import { throttle } from "../core/coalesce.js";
 import { createPalette, parseHex } from "../core/colour.js";
 import { pixelsThrough, reasonWords, signed, votesOf } from "../core/explain.js";
 import { ORDERS, TILES_PER_PAGE } from "../core/tiles.js";
-import { part, setNote, setText } from "../dom.js";
+import { part, setFlag, setNote, setText } from "../dom.js";
 import { createContributions } from "./contributions.js";
 import { createSight } from "./sight.js";
 import { createTiles } from "./tiles.js";
@@ -181,7 +181,7 @@ function createWords() {
     [latest, seen] = [network, sight];
     if (isOther) say();
     else if (changed) saySoon();
-    view.hidden = network === null;
+    setFlag(view, "empty", network === null);
     setNote(empty, emptyWords(network, sight));
     setNote(problemNote, problem);
   };

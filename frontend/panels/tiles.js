@@ -116,7 +116,7 @@ export function createTiles(frame, { onPoint, onChoose, onResize }) {
         const at = { x: (place % columns) * layout.pitch, y: Math.floor(place / columns) * layout.pitch };
         const side = (SIDE * scale) / devicePixelRatio;
         if (Math.abs(share) > FAINT) drawFrame(context, at, side, share, { colours, signs });
-        if (digit !== null) writeDigit(context, at, side, digit, colours.ink);
+        if (digit !== null) writeDigit(context, at, side, digit, colours);
       });
       context.restore();
     },
@@ -175,10 +175,15 @@ export function drawSign(context, x, y, arm, isPlus) {
   context.stroke();
 }
 
-function writeDigit(context, { x, y }, side, digit, colour) {
-  context.fillStyle = colour;
+function writeDigit(context, { x, y }, side, digit, { ink, paper }) {
+  context.fillStyle = ink;
+  context.strokeStyle = paper; // a rim, so that it can be read on any weights
+  context.lineWidth = 3;
+  context.lineJoin = "round";
   context.font = "600 11px system-ui, sans-serif";
   context.textAlign = "right";
   context.textBaseline = "bottom";
-  context.fillText(String(digit), x + side - 3, y + side - 1);
+  const corner = [String(digit), x + side - 4, y + side - 1];
+  context.strokeText(...corner);
+  context.fillText(...corner);
 }

@@ -100,6 +100,7 @@ test("the reason against another digit compares the scores", () => {
   assert.match(reasonWords(explanation(0, [2], [2, 3]), 1), /^Not 0: no unit speaks against it, and others for it/);
 });
 
-test("numbers have a sign, and never read as 0 where they are not", () => {
-  assert.deepEqual([3.14, -0.04, 0.94, 12, NaN].map(signed), ["+3.1", "−0.04", "+0.94", "+12.0", "–"]);
+test("numbers have a sign unless they read as 0", () => {
+  const numbers = [3.14, -0.04, 0.94, 12, -0.001, 0, NaN];
+  assert.deepEqual(numbers.map(signed), ["+3.1", "−0.04", "+0.94", "+12.0", "0.00", "0.00", "–"]);
 });
