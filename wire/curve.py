@@ -1,22 +1,26 @@
-"""The curve of a run: loss and accuracy by iteration, thinned so that its spikes stay."""
+"""What is drawn of a run: its curve, thinned so that its spikes stay, marks, test points."""
 
 from __future__ import annotations
 
 import struct
 from bisect import bisect_right
-from collections.abc import Iterable
-from typing import Self
+from collections.abc import Iterable, Sequence
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wire.codec import MalformedError
-from wire.messages import History
+from wire.codec import MalformedError, decode, encode
+from wire.messages import History, Mark, TestPoint
 
 MAX_VIEWER_POINTS = 4_000  # what a new viewer gets at most
 MAX_KEPT_POINTS = 32_000  # 512 kB; thinned to half when full
+MAX_MARKS = 200  # the newest
+MAX_TEST_POINTS = 1_000  # of a run; thinned to half when full
+MAX_VIEWER_TEST_POINTS = 300
 _HEADER = struct.Struct("<4sQ")
-_MAGIC = b"IKC1"
+_MAGIC = b"IKC2"
+_MAGIC_WITHOUT_MARKS = b"IKC1"
 _POINT = np.dtype([("iteration", "<i8"), ("loss", "<f4"), ("acc", "<f4")])
 
 
@@ -44,14 +48,15 @@ def thin(points: NDArray[np.void], limit: int) -> NDArray[np.void]:
 
 
 class Curve:
-    """All points of a run, exact while they are few, then thinned. Bounded memory."""
+    """All points and marks of a run, exact while they are few, then thinned. Bounded memory."""
 
-    def __init__(self, points: NDArray[np.void] | None = None) -> None:
+    def __init__(self, points: NDArray[np.void] | None = None, marks: Iterable[Mark] = ()) -> None:
         self._points = np.empty(MAX_KEPT_POINTS, _POINT)
         self._count = 0
         if points is not None:
             self._count = min(len(points), MAX_KEPT_POINTS)
             self._points[: self._count] = points[-self._count :] if self._count else points
+        self._marks = _with_marks((), marks)
 
     def __len__(self) -> int:
         return self._count
@@ -62,13 +67,16 @@ class Curve:
         return int(self._points["iteration"][self._count - 1]) if self._count else 0
 
     def cut(self, iteration: int) -> None:
-        """Forget the points after `iteration`: the run went back."""
+        """Forget what is after `iteration`: the run went back."""
         kept = self._points["iteration"][: self._count]
         self._count = int(np.searchsorted(kept, iteration, side="right"))
+        self._marks = _up_to(iteration, self._marks)
 
     def extend(self, history: History, after: int) -> None:
-        """Replace the points after iteration `after` by those of `history`."""
+        """Replace the points and marks after iteration `after` by those of `history`."""
         self.cut(after)
+        if history.marks:
+            self._marks = _with_marks(self._marks, history.marks)
         new = _points_of(history)
         while self._count + len(new) > MAX_KEPT_POINTS:
             both = np.concatenate((self._points[: self._count], new))
@@ -78,36 +86,41 @@ class Curve:
         self._count += len(new)
 
     def history(self, limit: int = MAX_VIEWER_POINTS) -> History:
-        """Return at most `limit` points, spikes kept."""
-        return _history_of(thin(self._points[: self._count], limit))
+        """Return at most `limit` points, spikes kept, and all marks."""
+        return _history_of(thin(self._points[: self._count], limit), self._marks)
 
     def encode(self) -> bytes:
-        """Return the points as bytes: header, then 16 bytes for each."""
-        return _HEADER.pack(_MAGIC, self._count) + self._points[: self._count].tobytes()
+        """Return bytes: header, 16 bytes for each point, the marks as a History in JSON."""
+        points = self._points[: self._count].tobytes()
+        marks = encode(History(marks=self._marks))
+        return b"".join((_HEADER.pack(_MAGIC, self._count), points, marks))
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Return the curve in `data`; raise MalformedError if it is none."""
-        if len(data) < _HEADER.size or data[:4] != _MAGIC:
+        if len(data) < _HEADER.size or data[:4] not in (_MAGIC, _MAGIC_WITHOUT_MARKS):
             raise MalformedError("no curve")
-        (_, count) = _HEADER.unpack_from(data)
-        if count > MAX_KEPT_POINTS or len(data) != _HEADER.size + count * _POINT.itemsize:
+        (magic, count) = _HEADER.unpack_from(data)
+        end = _HEADER.size + count * _POINT.itemsize
+        if count > MAX_KEPT_POINTS or len(data) < end:
             raise MalformedError(f"a curve of {count} points does not have {len(data)} bytes")
-        points = np.frombuffer(data, _POINT, offset=_HEADER.size)
+        points = np.frombuffer(data, _POINT, count, _HEADER.size)
         if (np.diff(points["iteration"]) <= 0).any():
             raise MalformedError("the iterations of a curve do not grow")
-        return cls(points)
+        return cls(points, decode(History, data[end:]).marks if magic == _MAGIC else ())
 
 
 def merge(frames: Iterable[tuple[History, int]]) -> tuple[History, int]:
     """Return several frames' (history, history_from) as those of one frame.
 
     As in every frame, a history replaces what is after its history_from: where the run went back,
-    the points that this took back are left out.
+    what this took back is left out.
     """
     iteration: list[int] = []
     loss: list[float | None] = []
     acc: list[float] = []
+    marks: list[Mark] = []
+    tests: list[TestPoint] = []
     start: int | None = None
     for history, after in frames:
         start = after if start is None else min(start, after)
@@ -115,7 +128,41 @@ def merge(frames: Iterable[tuple[History, int]]) -> tuple[History, int]:
         iteration[kept:] = history.iteration
         loss[kept:] = history.loss
         acc[kept:] = history.acc
-    return History(iteration, loss, acc), start or 0
+        marks = _with_marks(_up_to(after, marks), history.marks)
+        tests = with_tests(_up_to(after, tests), history.tests)
+    return History(iteration, loss, acc, marks, tests), start or 0
+
+
+def with_tests(tests: Sequence[TestPoint], new: Iterable[TestPoint]) -> list[TestPoint]:
+    """Return `tests` and then `new`, whose iterations grow, at most MAX_TEST_POINTS.
+
+    One that is not after those before it says that the run went back: it takes their place.
+    """
+    kept = list(tests)
+    for point in new:
+        while kept and kept[-1].iteration >= point.iteration:
+            kept.pop()
+        kept.append(point)
+    return kept[::-2][::-1] if len(kept) > MAX_TEST_POINTS else kept
+
+
+def spread(tests: Sequence[TestPoint], limit: int = MAX_VIEWER_TEST_POINTS) -> list[TestPoint]:
+    """Return at most `limit` of `tests`, evenly spread, the newest among them."""
+    step = -(-len(tests) // limit) or 1
+    return list(tests[::-step][::-1])
+
+
+T = TypeVar("T", Mark, TestPoint)
+
+
+def _up_to(iteration: int, entries: Iterable[T]) -> list[T]:
+    return [entry for entry in entries if entry.iteration <= iteration]
+
+
+def _with_marks(marks: Iterable[Mark], new: Iterable[Mark]) -> list[Mark]:
+    """Return both, each mark once, as time went; the newest MAX_MARKS."""
+    once = {(mark.kind, mark.at): mark for mark in (*marks, *new)}
+    return sorted(once.values(), key=lambda mark: mark.at)[-MAX_MARKS:]
 
 
 def _points_of(history: History) -> NDArray[np.void]:
@@ -126,6 +173,6 @@ def _points_of(history: History) -> NDArray[np.void]:
     return points
 
 
-def _history_of(points: NDArray[np.void]) -> History:
+def _history_of(points: NDArray[np.void], marks: Sequence[Mark]) -> History:
     loss = [value if np.isfinite(value) else None for value in points["loss"].tolist()]
-    return History(points["iteration"].tolist(), loss, points["acc"].tolist())
+    return History(points["iteration"].tolist(), loss, points["acc"].tolist(), list(marks))

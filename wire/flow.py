@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import redis
 
@@ -26,6 +26,29 @@ return redis.call('RPUSH', KEYS[1], ARGV[1])
 """
 
 
+# Times are those of Redis, so that the clocks of the machines need not agree.
+# ARGV: worker, batches, seconds until it counts as gone, seconds after which the dead are forgotten
+_HEARTBEAT: Final = """
+redis.replicate_commands()
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[4])) do
+  redis.call('ZREM', KEYS[1], dead)
+  redis.call('HDEL', KEYS[2], dead)
+end
+return 1
+"""
+
+
+class SignOfLife(NamedTuple):
+    """The last that a data worker told: how many batches it has cut, and when, in seconds."""
+
+    batches: int
+    at: float
+
+
 class Woken:
     """Instead of batches: something else is wanted of the trainer."""
 
@@ -37,6 +60,7 @@ class DataFlow:
         self._client: Any = client
         self._keys = keys
         self._push_batch = client.register_script(_PUSH_BATCH)
+        self._heartbeat = client.register_script(_HEARTBEAT)
 
     # --- the trainer's side -----------------------------------------------------------------
     @reaches_redis
@@ -112,26 +136,37 @@ class DataFlow:
         self._push_batch(keys=[self._keys.batches], args=[encode_batch(batch)])
 
     @reaches_redis
-    def heartbeat(self, worker: str) -> None:
-        """Say that `worker` lives; it counts as gone WORKER_GONE_AFTER_S seconds later.
+    def heartbeat(self, worker: str, batches: int) -> None:
+        """Say that `worker` lives, and how many batches it has cut since it started.
 
-        Times are those of Redis, so that the clocks of the machines need not agree.
+        It counts as gone WORKER_GONE_AFTER_S seconds later.
         """
-        now = self._now()
-        pipe = self._client.pipeline(transaction=False)
-        pipe.zadd(self._keys.workers, {worker: now + WORKER_GONE_AFTER_S})
-        pipe.zremrangebyscore(self._keys.workers, "-inf", now - WORKER_FORGOTTEN_AFTER_S)
-        pipe.execute()
+        self._heartbeat(
+            keys=[self._keys.workers, self._keys.worker_batches],
+            args=[worker, batches, WORKER_GONE_AFTER_S, WORKER_FORGOTTEN_AFTER_S],
+        )
 
     @reaches_redis
     def sign_off(self, worker: str) -> None:
         """Say that `worker` has gone."""
-        self._client.zrem(self._keys.workers, worker)
+        pipe = self._client.pipeline(transaction=True)
+        pipe.zrem(self._keys.workers, worker)
+        pipe.hdel(self._keys.worker_batches, worker)
+        pipe.execute()
 
     @reaches_redis
-    def worker_count(self) -> int:
-        """Return how many data workers live."""
-        return int(self._client.zcount(self._keys.workers, self._now(), "+inf"))
+    def workers(self) -> dict[str, SignOfLife]:
+        """Return the last sign of life of each data worker that lives, by its name."""
+        pipe = self._client.pipeline(transaction=True)
+        pipe.zrangebyscore(self._keys.workers, self._now(), "+inf", withscores=True)
+        pipe.hgetall(self._keys.worker_batches)
+        living, batches = pipe.execute()
+        return {
+            name.decode(errors="replace"): SignOfLife(
+                int(batches.get(name, 0)), gone_at - WORKER_GONE_AFTER_S
+            )
+            for name, gone_at in living
+        }
 
     def _now(self) -> float:
         seconds, microseconds = self._client.time()

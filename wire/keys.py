@@ -37,6 +37,11 @@ class Keys:
         return self._key("workers")
 
     @property
+    def worker_batches(self) -> str:
+        """Hash, kept. How many batches each data worker in `workers` has cut since it started."""
+        return self._key("worker-batches")
+
+    @property
     def dataset(self) -> str:
         """String, kept. The data set in use, announced by the data service."""
         return self._key("dataset")
@@ -132,3 +137,8 @@ class Keys:
     def evaluations(self) -> str:
         """Channel. Every measured test accuracy; one that is missed is asked for again."""
         return self._key("evaluations")
+
+    @property
+    def tests(self) -> str:
+        """Sorted set of at most 1,000 test points, kept. The run's test accuracy by iteration."""
+        return self._key("tests")

@@ -10,8 +10,9 @@ import redis
 
 from wire.codec import MalformedError, decode, decode_snapshot, encode, encode_snapshot
 from wire.connection import RedisAwayError, follow, reaches_redis
+from wire.curve import MAX_TEST_POINTS
 from wire.keys import Keys
-from wire.messages import Evaluation, Snapshot
+from wire.messages import Evaluation, Snapshot, TestPoint
 
 MAX_TO_EVALUATE = 64
 
@@ -55,6 +56,21 @@ end
 return 1
 """
 
+# A test point of weights that were replaced meanwhile comes too late. One that is not after those
+# before it says that the run went back. When there are too many, every other goes.
+# ARGV: version, iteration, the test point, how many are kept
+_ADD_TEST_POINT: Final = """
+local generation = tonumber(redis.call('HGET', KEYS[1], 'generation') or '0')
+if tonumber(ARGV[1]) < generation then return 0 end
+redis.call('ZREMRANGEBYSCORE', KEYS[2], ARGV[2], '+inf')
+redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
+if redis.call('ZCARD', KEYS[2]) > tonumber(ARGV[4]) then
+  local points = redis.call('ZRANGE', KEYS[2], 0, -1)
+  for k = #points - 1, 1, -2 do redis.call('ZREM', KEYS[2], points[k]) end
+end
+return 1
+"""
+
 
 class LiveWeights:
     """The live weights of one run, and what is measured of them."""
@@ -65,6 +81,7 @@ class LiveWeights:
         self._publish = client.register_script(_PUBLISH)
         self._replace = client.register_script(_REPLACE)
         self._raise = client.register_script(_RAISE)
+        self._add_test_point = client.register_script(_ADD_TEST_POINT)
 
     @reaches_redis
     def next_version(self) -> int:
@@ -150,9 +167,14 @@ class LiveWeights:
 
     @reaches_redis
     def publish_evaluation(self, evaluation: Evaluation) -> None:
-        """Tell a measured test accuracy; if of live weights, keep it as the latest."""
+        """Tell a measured test accuracy; if of live weights, keep it as the run's latest."""
         if evaluation.live:
             self._client.set(self._keys.evaluation, encode(evaluation))
+            point = TestPoint(evaluation.version, evaluation.iteration, evaluation.test_acc)
+            self._add_test_point(
+                keys=[self._keys.weights, self._keys.tests],
+                args=[point.version, point.iteration, encode(point), MAX_TEST_POINTS],
+            )
         self._client.publish(self._keys.evaluations, encode(evaluation))
 
     @reaches_redis
@@ -160,6 +182,11 @@ class LiveWeights:
         """Return the latest test accuracy of live weights."""
         data = self._client.get(self._keys.evaluation)
         return None if data is None else decode(Evaluation, data)
+
+    @reaches_redis
+    def tests(self) -> list[TestPoint]:
+        """Return the run's test points, by iteration; of a long run, some of them."""
+        return [decode(TestPoint, data) for data in self._client.zrange(self._keys.tests, 0, -1)]
 
     def follow_evaluations(self, stop: threading.Event) -> Iterator[Evaluation | None]:
         """Yield None after each (re)connection, and each evaluation."""

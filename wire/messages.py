@@ -13,6 +13,7 @@ from nn.model import Weights
 MAX_BATCH_SIZE = 4096
 MAX_CACHE_SIZE = 1024
 MAX_LEARNING_RATE = 10.0
+MAX_WORKERS = 64  # that are told one by one
 
 Count = Annotated[int, Meta(ge=0)]
 BatchSize = Annotated[int, Meta(ge=1, le=MAX_BATCH_SIZE)]
@@ -20,6 +21,9 @@ CacheSize = Annotated[int, Meta(ge=1, le=MAX_CACHE_SIZE)]
 LearningRate = Annotated[float, Meta(gt=0, le=MAX_LEARNING_RATE)]
 TrainerState = Literal["training", "paused", "waiting for data", "none"]
 Origin = Literal["upload", "reset", "restore", "save", "checkpoint", "tune"]
+MarkKind = Literal[
+    "batch_size", "lrate", "cache_size", "tune", "upload", "reset", "restore", "diverged"
+]
 
 
 class Ticket(Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,19 +78,58 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
     revision: Count = 0
 
 
+class Mark(Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that was done to the run, or befell it, at an iteration of its curve.
+
+    `value` is the new setting; for weights the version that became live; where training diverged
+    or the network died, the learning rate. `at` is Unix time in milliseconds: with `kind`, it
+    tells one mark from another.
+    """
+
+    iteration: Count
+    kind: MarkKind
+    value: float
+    at: Count
+
+
+class TestPoint(Struct, frozen=True, forbid_unknown_fields=True):
+    """The test accuracy (0 to 1) that the weights of one version had at an iteration."""
+
+    version: Count
+    iteration: Count
+    test_acc: Annotated[float, Meta(ge=0, le=1)]
+
+
 class History(Struct, frozen=True, forbid_unknown_fields=True):
-    """Points of the curve: equally long lists. A loss that was not finite is None."""
+    """What is drawn of a run, the rest of it being told before or after.
+
+    `iteration`, `loss` and `acc` are the points of the curve, equally long; a loss that was not
+    finite is None. Marks are in the order in which they were made, test points in that of their
+    iterations.
+    """
 
     iteration: list[int] = []
     loss: list[float | None] = []
     acc: list[float] = []
+    marks: list[Mark] = []
+    tests: list[TestPoint] = []
+
+
+class Worker(Struct, frozen=True, forbid_unknown_fields=True):
+    """A data worker that lives, and how fast it is."""
+
+    name: str
+    batches_per_second: float
 
 
 class ResponseSignal(Struct, frozen=True, forbid_unknown_fields=True):
     """What a viewer sees of a run; the first nine fields are the original program's.
 
     `acc` and `test_acc` are 0 to 1, `loss` is in nats. The entries of `history` replace whatever
-    the viewer has after iteration `history_from`. `problem` is a sentence for a banner.
+    the viewer has after iteration `history_from`; a mark or test point that it has already stays.
+    A training that stops at `target_iteration` began at `start_iteration`, which may be below 0:
+    weights replaced meanwhile move both. `workers` are sorted by name, and cut after MAX_WORKERS;
+    `data_workers` counts all. `problem` is a sentence for a banner.
     """
 
     loss: float | None
@@ -101,6 +144,7 @@ class ResponseSignal(Struct, frozen=True, forbid_unknown_fields=True):
     type: Literal["ResponseSignal"] = "ResponseSignal"
     training: bool = False
     trainer: TrainerState = "none"
+    start_iteration: int | None = None
     target_iteration: int | None = None
     version: int = 0
     epoch: int = 0
@@ -108,6 +152,7 @@ class ResponseSignal(Struct, frozen=True, forbid_unknown_fields=True):
     dataset: str | None = None
     dataset_reason: str = ""
     data_workers: int = 0
+    workers: list[Worker] = []
     test_acc: float | None = None
     problem: str | None = None
     history: History = History()
@@ -130,6 +175,7 @@ class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):
     """The test accuracy (0 to 1) of the weights of one version, live ones or others."""
 
     version: Count
+    iteration: Count
     test_acc: Annotated[float, Meta(ge=0, le=1)]
     live: bool
 
@@ -153,8 +199,8 @@ class Snapshot(Struct, frozen=True):
 class Checkpoint(Struct, frozen=True):
     """Whence a trainer goes on to the same weights that an undisturbed run reaches.
 
-    `epoch` and `position` are the place of the next batch. `target_iteration` belongs to the
-    Start of revision `started`.
+    `epoch` and `position` are the place of the next batch. `start_iteration` and
+    `target_iteration` belong to the Start of revision `started`.
     """
 
     weights: Weights
@@ -166,4 +212,5 @@ class Checkpoint(Struct, frozen=True):
     dataset: str
     loss: float | None = None
     acc: float | None = None
+    start_iteration: int | None = None
     target_iteration: int | None = None

@@ -42,12 +42,14 @@ if ARGV[4] == '1' then redis.call('RPUSH', KEYS[3], ARGV[3]) end
 redis.call('PUBLISH', KEYS[4], ARGV[3])
 return 1
 """
-# ARGV: token, checkpoint, curve
+# A run that went back has no test points after the place where it is now.
+# ARGV: token, checkpoint, curve, iteration
 _SAVE: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[2], ARGV[2])
 redis.call('SET', KEYS[3], ARGV[3])
 redis.call('DEL', KEYS[4])
+redis.call('ZREMRANGEBYSCORE', KEYS[5], '(' .. ARGV[4], '+inf')
 return 1
 """
 
@@ -94,16 +96,20 @@ class Training:
             frame, signal=msgspec.structs.replace(frame.signal, history=History())
         )
         keys = [self._keys.lease, self._keys.frame, self._keys.recent, self._keys.frames]
-        has_history = int(bool(frame.signal.history.iteration))
+        has_history = int(frame.signal.history != History())
         args: list[bytes | int] = [token, encode(bare), encode(frame), has_history]
         return bool(self._publish_frame(keys=keys, args=args))
 
     @reaches_redis
     def save(self, checkpoint: Checkpoint, curve: Curve, *, token: int) -> bool:
         """Keep a checkpoint and the curve up to it; return False if the lease is lost."""
-        keys = [self._keys.lease, self._keys.checkpoint, self._keys.curve, self._keys.recent]
-        args: list[bytes | int] = [token, encode_checkpoint(checkpoint), curve.encode()]
-        return bool(self._save(keys=keys, args=args))
+        keys = self._keys
+        return bool(
+            self._save(
+                keys=[keys.lease, keys.checkpoint, keys.curve, keys.recent, keys.tests],
+                args=[token, encode_checkpoint(checkpoint), curve.encode(), checkpoint.iteration],
+            )
+        )
 
     @reaches_redis
     def checkpoint(self) -> Checkpoint | None:

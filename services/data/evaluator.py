@@ -84,5 +84,6 @@ class Evaluator:
         if live:
             self._reports.keep_live(report)
         test_acc = report.outcome.accuracy
-        self._bus.live.publish_evaluation(Evaluation(snapshot.info.version, test_acc, live))
+        info = snapshot.info
+        self._bus.live.publish_evaluation(Evaluation(info.version, info.iteration, test_acc, live))
         log.debug("evaluated", version=snapshot.info.version, test_acc=round(test_acc, 4))

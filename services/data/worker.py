@@ -43,6 +43,7 @@ class Worker:
         self._dataset: DataSet | None = None
         self._trouble = ""
         self._seen_at = 0.0
+        self._batches = 0  # cut since it started
 
     def reasons(self) -> list[str]:
         """Return why this worker cannot answer tickets."""
@@ -86,6 +87,7 @@ class Worker:
             ticket.batch_size,
         )
         self._bus.flow.push_batch(Batch(ticket.stream, ticket.number, images, labels))
+        self._batches += 1
         BATCHES.inc()
 
     def _open(self, ticket: Ticket) -> DataSet:
@@ -104,7 +106,7 @@ class Worker:
 
     def _heartbeat(self) -> None:
         if time.monotonic() - self._seen_at >= HEARTBEAT_S:
-            self._bus.flow.heartbeat(self._name)
+            self._bus.flow.heartbeat(self._name, self._batches)
             self._seen_at = time.monotonic()
 
     def _wait_out(self, trouble: str, wait_s: float, stop: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""The run as this gateway knows it: the latest frame, the curve, the test accuracy."""
+"""The run as this gateway knows it: the latest frame, the curve, the test accuracies."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import structlog
 from wire.bus import Bus
 from wire.codec import MalformedError, encode
 from wire.connection import RedisAwayError
-from wire.curve import Curve, merge
-from wire.messages import Evaluation, Frame, History, ResponseSignal
+from wire.curve import Curve, merge, spread, with_tests
+from wire.messages import Evaluation, Frame, History, ResponseSignal, TestPoint
 
 SILENT_S = 3.0  # a trainer sends a frame a second at least; after so long there is none
 TICK_S = 0.5
@@ -37,6 +37,8 @@ class Run:
         self._away = "Redis has not answered yet."
         self._evaluation: Evaluation | None = None
         self._curve = Curve()
+        self._tests: list[TestPoint] = []
+        self._untold: TestPoint | None = None  # of an iteration that no frame has told yet
         self._recent: deque[tuple[History, int]] = deque(maxlen=MAX_RECENT)
         self._encoded = b""
         self.revision = self.generation = 0  # of the trainer's last frame
@@ -68,7 +70,7 @@ class Run:
     def status(self) -> ResponseSignal:
         """Return the state of the run, without history."""
         with self._changed:
-            return self._present(History(), self._curve.last_iteration)
+            return self._present(History(), self._iteration)
 
     def wait_until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         """Block until `holds()`, `timeout_s` seconds at most; return whether it does."""
@@ -85,7 +87,7 @@ class Run:
             if behind == 1:
                 return self.number, self._encoded  # shared by all who keep up
             if behind is None or behind > len(self._recent):
-                history, start = self._curve.history(), 0
+                history, start = self._whole(), 0
             else:
                 frames = [self._recent[k] for k in range(-behind, 0)]
                 history, start = merge(frames)
@@ -103,6 +105,15 @@ class Run:
         if not self._is_silent():
             return signal
         return msgspec.structs.replace(signal, trainer="none", samples_per_second=0.0)
+
+    def _whole(self) -> History:
+        """Return all that is drawn of the run, thinned."""
+        return msgspec.structs.replace(self._curve.history(), tests=spread(self._tests))
+
+    @property
+    def _iteration(self) -> int:
+        """Where the run is: nothing that is drawn lies after it."""
+        return max(self._signal.iteration, self._curve.last_iteration)
 
     def _test_acc(self) -> float | None:
         """Return the last measured test accuracy; None if it is of weights since replaced."""
@@ -125,7 +136,7 @@ class Run:
     def _tell(self, history: History | None = None, start: int | None = None) -> None:
         """Number and keep the news; call with the lock held."""
         history = history or History()
-        start = self._curve.last_iteration if start is None else start
+        start = self._iteration if start is None else start
         self._recent.append((history, start))
         self.number += 1
         self._encoded = encode(self._present(history, start))
@@ -167,7 +178,8 @@ class Run:
                 self._frame_at = time.monotonic()
             if frame is not None:
                 self._set_signal(frame)
-            self._tell(curve.history(), 0)
+            self._tests = [point for point in self._tests if point.iteration <= self._iteration]
+            self._tell(self._whole(), 0)
 
     def _take(self, frame: Frame) -> None:
         with self._changed:
@@ -175,7 +187,9 @@ class Run:
             self._frame_at = time.monotonic()
             history, start = frame.signal.history, frame.signal.history_from
             self._curve.extend(history, start)
-            self._tell(history, start)
+            self._tests = [point for point in self._tests if point.iteration <= start]
+            tests = self._new_tests()
+            self._tell(msgspec.structs.replace(history, tests=tests) if tests else history, start)
 
     def _set_signal(self, frame: Frame) -> None:
         self.revision, self.generation = frame.revision, frame.generation
@@ -184,14 +198,40 @@ class Run:
     def _follow_evaluations(self) -> None:
         for news in self._bus.live.follow_evaluations(self._stop):
             try:
-                evaluation = self._bus.live.evaluation() if news is None else news
+                if news is None:
+                    self._catch_up_tests()
+                elif news.live:
+                    self._take_evaluation(news)
             except (RedisAwayError, MalformedError) as error:
-                log.warning("the last test accuracy cannot be read", error=str(error))
-                continue
-            if evaluation is not None and evaluation.live:
-                with self._changed:
-                    self._evaluation = evaluation
-                    self._tell()
+                log.warning("test accuracies cannot be read", error=str(error))
+
+    def _catch_up_tests(self) -> None:
+        """Take over all test accuracies, after a (re)connection, and tell them."""
+        evaluation, tests = self._bus.live.evaluation(), self._bus.live.tests()
+        with self._changed:
+            self._evaluation, self._untold, self._tests = evaluation, None, tests
+            self._tell(History(tests=spread(tests)))
+
+    def _take_evaluation(self, evaluation: Evaluation) -> None:
+        with self._changed:
+            self._evaluation = evaluation
+            self._untold = TestPoint(evaluation.version, evaluation.iteration, evaluation.test_acc)
+            self._tell(History(tests=self._new_tests()))
+
+    def _new_tests(self) -> list[TestPoint]:
+        """Take the test point that is to be told, if the run is there; call with the lock held.
+
+        Weights may be measured before the frame of their iteration is here, whose history would
+        make viewers forget the point; and they may have been replaced meanwhile.
+        """
+        point = self._untold
+        if point is None or point.iteration > self._iteration:
+            return []
+        self._untold = None
+        if point.version < self.generation:
+            return []
+        self._tests = with_tests(self._tests, [point])
+        return [point]
 
     def _watch(self) -> None:
         """Tell it once when a trainer has gone silent."""

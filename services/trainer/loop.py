@@ -9,7 +9,7 @@ import time
 import numpy as np
 import structlog
 
-from nn.model import fresh_weights
+from nn.model import Weights, fresh_weights
 from nn.training import descend, loss_and_gradients
 from ops.settings import Settings
 from services.trainer.feed import START, Feed
@@ -19,11 +19,15 @@ from wire.bus import Bus
 from wire.calls import Reply, Tune
 from wire.codec import MalformedError
 from wire.connection import RedisAwayError
-from wire.messages import Batch, RunSettings
+from wire.messages import Batch, MarkKind, Origin, RunSettings, Snapshot
 
 STANDBY_S = 0.5
 LOOK_S = 1.0  # the trainer looks at what is wanted that often, even if nothing wakes it
+DEAD_ITERATIONS = 50  # without any hidden unit that is on: a network that is dead, not unlucky
 PIXEL = np.float32(1 / 255)
+REPLACEMENTS: dict[Origin, MarkKind] = {
+    "upload": "upload", "reset": "reset", "restore": "restore",
+}  # fmt: skip
 
 log = structlog.get_logger()
 
@@ -92,9 +96,12 @@ class Trainer:
         state.iteration += 1
         state.place = feed.place
         state.loss, state.acc = loss, acc
+        state.idle_iterations = state.idle_iterations + 1 if _is_idle(gradients, loss) else 0
         self._reporter.record(loss, acc, len(batch.labels))
         if not math.isfinite(loss):
             self._diverged()
+        elif state.idle_iterations >= DEAD_ITERATIONS:
+            self._died()
         elif state.at_target:
             self._finish()
         elif self._reporter.snapshot_due and _all_finite(state):
@@ -102,9 +109,10 @@ class Trainer:
 
     def _finish(self) -> None:
         """Stop at the target, and tell."""
-        self._state.training = False
-        self._bus.wanted.finish(self._state.started)
-        self._reporter.flush()
+        with self._reporter.telling:  # no frame says so before the last weights are live
+            self._state.training = False
+            self._bus.wanted.finish(self._state.started)
+            self._reporter.flush()
 
     def _diverged(self) -> None:
         """Stop, and go back to the last checkpoint, whose weights are still numbers."""
@@ -114,15 +122,31 @@ class Trainer:
             f"{state.settings.learning_rate:g} is too high. Lower it, then start again."
         )
         log.warning("diverged", iteration=state.iteration, lrate=state.settings.learning_rate)
-        self._bus.wanted.finish(state.started)
-        self._reporter.tell()
-        checkpoint = self._bus.training.checkpoint()
-        if checkpoint is not None:
-            state.go_back(checkpoint)
-        state.training, state.problem = False, problem
-        self._reporter.forget_after(state.iteration)
-        self._cut_anew()
-        self._reporter.flush()
+        with self._reporter.telling:
+            self._bus.wanted.finish(state.started)
+            self._reporter.tell()
+            checkpoint = self._bus.training.checkpoint()
+            if checkpoint is not None:
+                state.go_back(checkpoint)
+            state.training, state.problem = False, problem
+            self._reporter.forget_after(state.iteration)
+            self._reporter.mark("diverged", state.settings.learning_rate)
+            self._cut_anew()
+            self._reporter.flush()
+
+    def _died(self) -> None:
+        """Stop, for no training can revive the network; leave it as it is, to be looked at."""
+        state = self._state
+        log.warning("died", iteration=state.iteration, lrate=state.settings.learning_rate)
+        with self._reporter.telling:
+            state.training, state.died, state.idle_iterations = False, True, 0
+            state.problem = (
+                "The network has died: all its hidden units are off. "
+                "Lower the learning rate, then reset."
+            )
+            self._reporter.mark("diverged", state.settings.learning_rate)
+            self._bus.wanted.finish(state.started)
+            self._reporter.flush()
 
     # --- what is wanted ---------------------------------------------------------------------
     def _look_is_due(self) -> bool:
@@ -130,27 +154,34 @@ class Trainer:
         return woken or time.monotonic() - self._looked_at > LOOK_S
 
     def _look(self) -> None:
-        """Follow the settings, adopt replaced weights, answer calls, notice a new data set."""
-        state = self._state
+        """Follow what is wanted, then answer calls."""
         self._looked_at = time.monotonic()
         if self._feed is not None:
             self._feed.woken = False
         settings, generation = self._bus.wanted.look(self._defaults)
-        changed = recut = False
-        if generation != state.generation:
-            recut = self._adopt(generation)
-            changed = True
-        if settings != state.settings:
-            recut = state.obey(settings) or recut
-            changed = True
-        if self._follow_dataset() or recut:
-            self._cut_anew()
+        with self._reporter.telling:
+            self._follow(settings, generation)
         while isinstance(call := self._bus.calls.take("trainer", Tune), MalformedError):
             log.warning("dropped a call", error=str(call))
         if call is not None:
             self._bus.calls.answer(call.name, self._tune(call.request))
             self._looked_at = 0.0  # there may be more
-        elif changed:
+
+    def _follow(self, settings: RunSettings, generation: int) -> None:
+        """Adopt replaced weights, obey the settings, notice a new data set; tell what changed."""
+        state = self._state
+        changed = recut = False
+        if generation != state.generation:
+            recut = self._adopt(generation)
+            changed = True
+        if settings != state.settings:
+            for kind, value in state.changes(settings):
+                self._reporter.mark(kind, value)
+            recut = state.obey(settings) or recut
+            changed = True
+        if self._follow_dataset() or recut:
+            self._cut_anew()
+        if changed:
             self._reporter.flush()
 
     def _adopt(self, generation: int) -> bool:
@@ -163,8 +194,15 @@ class Trainer:
         self._reporter.tell()
         self._state.adopt(snapshot, generation)
         self._reporter.forget_after(self._state.iteration)
+        self._mark_replaced(snapshot)
         log.info("adopted weights", version=generation, iteration=self._state.iteration)
         return place != self._state.place
+
+    def _mark_replaced(self, snapshot: Snapshot) -> None:
+        """Leave a mark where the run's weights were replaced by these."""
+        kind = REPLACEMENTS.get(snapshot.info.origin)
+        if kind is not None:
+            self._reporter.mark(kind, snapshot.info.version)
 
     def _follow_dataset(self) -> bool:
         """Notice the data set; return whether it is another one than before."""
@@ -242,10 +280,13 @@ class Trainer:
         checkpoint, live = self._bus.training.checkpoint(), self._bus.live.latest()
         if checkpoint is not None:
             state.go_back(checkpoint)
-        if live is not None and (checkpoint is None or checkpoint.generation != generation):
+        replaced = checkpoint is None or checkpoint.generation != generation
+        if live is not None and replaced:
             state.adopt(live, generation)
         self._reporter.curve = self._bus.training.curve()
         self._reporter.forget_after(state.iteration)
+        if live is not None and replaced:
+            self._mark_replaced(live)
         if live is not None:
             self._reporter.version = live.info.version
         return live is None and checkpoint is None
@@ -265,3 +306,11 @@ class Trainer:
 
 def _all_finite(state: State) -> bool:
     return all(bool(np.isfinite(array).all()) for array in state.weights.arrays)
+
+
+def _is_idle(gradients: Weights, loss: float) -> bool:
+    """Return whether no hidden unit was on: then nothing reaches the last matrix.
+
+    Where the loss is 0, its gradients are 0 because there is nothing left to learn.
+    """
+    return loss > 0 and not gradients.matrices[-1].any()

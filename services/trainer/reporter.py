@@ -12,19 +12,24 @@ import structlog
 
 from services.trainer.feed import Feed
 from services.trainer.state import State
+from services.trainer.workers import WorkerRates
 from wire.bus import Bus
 from wire.connection import RedisAwayError
 from wire.curve import Curve
 from wire.messages import (
+    MAX_WORKERS,
     Checkpoint,
     DataSetInfo,
     Frame,
     History,
+    Mark,
+    MarkKind,
     Origin,
     ResponseSignal,
     Snapshot,
     TrainerState,
     WeightsInfo,
+    Worker,
 )
 
 FRAME_S = 0.05  # between frames while training
@@ -41,8 +46,9 @@ log = structlog.get_logger()
 class Reporter:
     """Tells the world about one trainer's run while it holds the lease.
 
-    The training thread calls `record` after each iteration and, when `snapshot_due` says so,
-    `offer`; both only leave something behind for the reporter's own thread. `flush` tells at once.
+    The training thread calls `record` after each iteration, `mark` when somebody changes the run
+    and, when `snapshot_due` says so, `offer`; all only leave something behind for the reporter's
+    own thread. `flush` tells at once.
     """
 
     def __init__(self, bus: Bus, state: State) -> None:
@@ -56,13 +62,17 @@ class Reporter:
         self.snapshot_due = False
         self._offered: Checkpoint | None = None
         self._points: deque[tuple[int, float, float, int]] = deque()
+        self._marks: deque[Mark] = deque()
+        self._marked_at = 0
         self._rates: deque[tuple[float, int]] = deque()
-        self._lock = threading.Lock()  # one publication at a time
+        # Held while something is told: who holds it changes the state and tells it in one.
+        self.telling = threading.RLock()
         self._done = threading.Event()
         self._last = ResponseSignal(None, None, 0, 0.0, 0, 0, 0, 0)
         self._told_at = self._weights_at = self._saved_at = self._renewed_at = 0.0
         self._waited_s = self._judged_at = 0.0
-        self._workers = 0
+        self._workers: list[Worker] = []
+        self._worker_rates = WorkerRates()
         self._away = False
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
 
@@ -85,6 +95,11 @@ class Reporter:
         """Leave behind the result of the iteration that `state` has just finished."""
         self._points.append((self._state.iteration, loss, acc, samples))
 
+    def mark(self, kind: MarkKind, value: float) -> None:
+        """Leave a mark at the iteration that `state` has reached; no two are of the same time."""
+        self._marked_at = max(int(time.time() * 1000), self._marked_at + 1)
+        self._marks.append(Mark(self._state.iteration, kind, value, self._marked_at))
+
     def offer(self, checkpoint: Checkpoint) -> None:
         """Leave behind a copy of the weights, as `snapshot_due` asked for."""
         self.snapshot_due = False
@@ -92,18 +107,18 @@ class Reporter:
 
     def tell(self) -> None:
         """Send what was recorded now: the state is about to jump."""
-        with self._lock:
-            if self._points:
+        with self.telling:
+            if self._points or self._marks:
                 self._tell_frame(time.monotonic())
 
     def forget_after(self, iteration: int) -> None:
         """Drop the iterations after `iteration`: the run went back."""
-        with self._lock:
+        with self.telling:
             self.curve.cut(iteration)
 
     def flush(self, origin: Origin = "checkpoint") -> None:
         """Publish the weights, save a checkpoint and send a frame now; return when it is done."""
-        with self._lock:
+        with self.telling:
             self._offered = None
             self._tell_weights(self._state.checkpoint(), origin, save=True)
             self._tell_frame(time.monotonic())
@@ -114,7 +129,7 @@ class Reporter:
             if self.token is None:
                 continue
             try:
-                with self._lock:
+                with self.telling:
                     self._report(time.monotonic())
                 self._away = False
             except RedisAwayError as error:
@@ -124,7 +139,7 @@ class Reporter:
 
     def _report(self, now: float) -> None:
         if now - self._renewed_at >= RENEW_S:
-            self._workers = self._bus.flow.worker_count()
+            self._workers = self._worker_rates.follow(self._bus.flow.workers())
             if self.token is not None and not self._bus.training.renew(self.token):
                 log.warning("lost the lease", token=self.token)
                 self.token = None
@@ -152,14 +167,19 @@ class Reporter:
             self._bus.wanted.wake()  # somebody replaced the weights, or leads
             return
         self.version = version
+        if origin == "tune":
+            self.mark("tune", version)
         if save:
-            if self._points:  # so that the curve that is saved holds nothing untold
+            if self._points or self._marks:  # so that the curve that is saved holds nothing untold
                 self._tell_frame(time.monotonic())
             self._bus.training.save(checkpoint, self.curve, token=self.token)
             self._saved_at = self._weights_at
 
     def _collect(self) -> History:
         """Take what was recorded since the last frame, and add it to the curve."""
+        # The marks first: a point that came before a mark would else be told after it, and its
+        # history_from would make viewers forget the mark.
+        marks = [self._marks.popleft() for _ in range(len(self._marks))]
         iteration: list[int] = []
         loss: list[float | None] = []
         acc: list[float] = []
@@ -170,11 +190,15 @@ class Reporter:
             loss.append(point[1] if math.isfinite(point[1]) else None)
             acc.append(point[2])
             samples += point[3]
-        history = History(iteration, loss, acc)
+        history = History(iteration, loss, acc, marks)
         self._rates.append((time.monotonic(), samples))
-        if iteration:
-            self.curve.extend(history, iteration[0] - 1)
+        if iteration or marks:
+            self.curve.extend(history, self._start_of(history))
         return history
+
+    def _start_of(self, history: History) -> int:
+        """Return the iteration after which `history` is all that there is."""
+        return history.iteration[0] - 1 if history.iteration else self._state.iteration
 
     def _tell_frame(self, now: float) -> None:
         if self.token is None:
@@ -185,7 +209,8 @@ class Reporter:
         history = self._collect()
         signal = self._signal(now, history, training)
         bare = msgspec.structs.replace(signal, history=History())
-        if bare == self._last and not history.iteration and now - self._told_at < RENEW_S:
+        nothing_new = bare == self._last and history == History()
+        if nothing_new and now - self._told_at < RENEW_S:
             return
         if not self._bus.training.publish_frame(
             Frame(revision, generation, signal), token=self.token
@@ -210,16 +235,18 @@ class Reporter:
             cache_size=state.settings.cache_size,
             training=training,
             trainer=self._word(now, training),
+            start_iteration=state.start_iteration if training else None,
             target_iteration=state.target_iteration if training else None,
             version=self.version,
             epoch=state.place.epoch,
             samples_per_second=self._rate(now),
             dataset=dataset.name if dataset else None,
             dataset_reason=dataset.reason if dataset else "No data set is ready yet.",
-            data_workers=self._workers,
+            data_workers=len(self._workers),
+            workers=self._workers[:MAX_WORKERS],
             problem=state.problem,
             history=history,
-            history_from=history.iteration[0] - 1 if history.iteration else state.iteration,
+            history_from=self._start_of(history),
         )
 
     def _word(self, now: float, training: bool) -> TrainerState:

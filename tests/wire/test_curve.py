@@ -187,10 +187,11 @@ TWO = curve_of([(1, 0.5, 0.5), (2, 0.5, 0.5)]).encode()
         (b"", "no curve"),
         (b"IKC1", "no curve"),
         (b"IKB1" + ONE[4:], "no curve"),
-        (ONE[:-1], "a curve of 1 points does not have 27 bytes"),
-        (ONE + b"x", "a curve of 1 points does not have 29 bytes"),
-        (b"IKC1" + b"\xff" * 8, "a curve of 18446744073709551615 points does not have 12 bytes"),
-        (TWO[:12] + ONE[12:] * 2, "the iterations of a curve do not grow"),
+        (ONE[:27], "a curve of 1 points does not have 27 bytes"),
+        (b"IKC2" + b"\xff" * 8, "a curve of 18446744073709551615 points does not have 12 bytes"),
+        (TWO[:12] + ONE[12:28] * 2, "the iterations of a curve do not grow"),
+        (ONE[:28], "no History: Input data was truncated"),
+        (ONE + b"x", "no History: JSON is malformed: trailing characters (byte 58)"),
     ],
 )
 def test_what_is_no_curve_is_refused(data: bytes, detail: str) -> None:

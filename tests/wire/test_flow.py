@@ -175,28 +175,28 @@ def test_batches_stay_out_of_the_append_only_file(own_redis: RedisServer) -> Non
 
 # --- workers --------------------------------------------------------------------------------
 def test_workers_count_while_they_live(bus: Bus, client: redis.Redis) -> None:
-    assert bus.flow.worker_count() == 0
+    assert len(bus.flow.workers()) == 0
     for worker in ("one", "two", "one"):
-        bus.flow.heartbeat(worker)
-    assert bus.flow.worker_count() == 2
+        bus.flow.heartbeat(worker, 5)
+    assert len(bus.flow.workers()) == 2
     bus.flow.sign_off("one")
-    assert bus.flow.worker_count() == 1
+    assert len(bus.flow.workers()) == 1
 
 
 def test_a_worker_without_a_heartbeat_is_gone_after_its_time(
     bus: Bus, client: redis.Redis, wait_until: Callable[..., Any]
 ) -> None:
-    bus.flow.heartbeat("dead")
-    bus.flow.heartbeat("alive")
+    bus.flow.heartbeat("dead", 5)
+    bus.flow.heartbeat("alive", 5)
     client.zincrby(KEYS.workers, -3.7, "dead")  # as if its last heartbeat were 3.7 of the 4 s ago
-    assert bus.flow.worker_count() == 2
-    wait_until(lambda: bus.flow.worker_count() == 1, 2.0)
+    assert len(bus.flow.workers()) == 2
+    wait_until(lambda: len(bus.flow.workers()) == 1, 2.0)
 
 
 def test_the_dead_are_swept_out(bus: Bus, client: redis.Redis) -> None:
-    bus.flow.heartbeat("dead")
+    bus.flow.heartbeat("dead", 5)
     client.zincrby(KEYS.workers, -120, "dead")
-    bus.flow.heartbeat("alive")
+    bus.flow.heartbeat("alive", 5)
     assert client.zrange(KEYS.workers, 0, -1) == [b"alive"]
 
 

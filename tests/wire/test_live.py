@@ -207,7 +207,7 @@ def test_only_that_of_live_weights_is_the_latest_test_accuracy(
     follower = follow(bus.live.follow_evaluations)
     wait_until(lambda: follower.heard == [None])
     assert bus.live.evaluation() is None
-    live, other = Evaluation(1, 0.5, live=True), Evaluation(9, 0.9, live=False)
+    live, other = Evaluation(1, 10, 0.5, live=True), Evaluation(9, 90, 0.9, live=False)
     bus.live.publish_evaluation(live)
     bus.live.publish_evaluation(other)
     wait_until(lambda: follower.heard == [None, live, other])
@@ -222,10 +222,10 @@ def test_what_is_no_evaluation_is_passed_over(
 ) -> None:
     follower = follow(bus.live.follow_evaluations)
     wait_until(lambda: follower.heard == [None])
-    redis_server.client.publish(KEYS.evaluations, b'{"version": 1, "test_acc": 2, "live": true}')
-    bus.live.publish_evaluation(Evaluation(1, 0.5, live=True))
+    redis_server.client.publish(KEYS.evaluations, b'{"version": 1, "iteration": 1, "test_acc": 2, "live": true}')
+    bus.live.publish_evaluation(Evaluation(1, 10, 0.5, live=True))
     wait_until(lambda: len(follower.heard) == 2)
-    assert follower.heard[1] == Evaluation(1, 0.5, live=True)
+    assert follower.heard[1] == Evaluation(1, 10, 0.5, live=True)
 
 
 def test_a_broken_connection_is_made_anew_without_notice(

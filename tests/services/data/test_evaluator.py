@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from nn.evaluation import evaluate
 from nn.model import Weights
-from nn.training import accuracy
+from ops.problems import Problem
 from services.data.datasets import Places, prepare
-from services.data.evaluator import INTERVAL_S, Evaluator, accuracy_on
+from services.data.evaluator import INTERVAL_S, Evaluator
 from services.data.idx import Split
+from services.data.reports import Reports
 from tests.conftest import RedisServer
-from tests.examples import snapshot_of, weights_of
+from tests.examples import snapshot_of
 from tests.services.data.samples import put, small_set
 from wire.bus import Bus
 from wire.messages import Evaluation, Snapshot, WeightsInfo
@@ -30,20 +31,21 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
     return prepare("mnist", places, lambda _: None).test
 
 
-def expected(weights: Weights, split: Split) -> float:
-    return accuracy(weights, split.images.astype(np.float32) / 255, split.labels)
+def accuracy_on(weights: Weights, split: Split) -> float:
+    return evaluate(weights, split.images, split.labels).accuracy
 
 
 class Heard:
-    """An evaluator at work, and the evaluations that were published."""
+    """An evaluator at work, the evaluations that were published, and its reports."""
 
     def __init__(self, bus: Bus, split: Split) -> None:
+        self.reports = Reports(bus, "mnist", split)
         self.stop = threading.Event()
         self.all: list[Evaluation | None] = []
         listen = threading.Thread(target=self._listen, args=(bus,))
         listen.start()
         self.threads = [listen]
-        self._start = lambda: self.threads.extend(Evaluator(bus, split).start(self.stop))
+        self._start = lambda: self.threads.extend(Evaluator(bus, self.reports).start(self.stop))
 
     def _listen(self, bus: Bus) -> None:
         for evaluation in bus.live.follow_evaluations(self.stop):
@@ -81,29 +83,16 @@ def start(wait_until: Callable[..., Any]) -> Iterator[Callable[[Bus, Split], Hea
         heard.close()
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_it_is_that_of_the_network(split: Split, seed: int) -> None:
-    weights = weights_of(seed, hidden=16)
-    assert accuracy_on(weights, split) == pytest.approx(expected(weights, split), abs=1e-12)
-
-
-def test_more_examples_than_are_looked_at_at_once(tmp_path: Path) -> None:
-    rng = np.random.default_rng([1])
-    images = rng.integers(0, 256, (2345, 784), dtype=np.uint8)
-    labels = rng.integers(0, 10, 2345, dtype=np.uint8)
-    split = Split(images, labels, None)  # type: ignore[arg-type]
-    weights = weights_of(1)
-    assert accuracy_on(weights, split) == pytest.approx(expected(weights, split), abs=1e-12)
-
-
 def test_live_weights_are_measured(
     bus: Bus, split: Split, start: Callable[..., Heard], wait_until: Callable[..., Any]
 ) -> None:
-    bus.live.replace(snapshot_of(3, origin="upload"))
+    bus.live.replace(snapshot_of(3, 700, "upload"))
     heard = start(bus, split)
     evaluation = wait_until(bus.live.evaluation)
-    assert evaluation == Evaluation(3, accuracy_on(snapshot_of(3).weights, split), live=True)
+    assert evaluation == Evaluation(3, 700, accuracy_on(snapshot_of(3).weights, split), live=True)
     wait_until(lambda: heard.evaluations == [evaluation])
+    report = heard.reports.newest()
+    assert (report.version, report.outcome.accuracy) == (3, evaluation.test_acc)
 
 
 def test_of_many_live_weights_the_newest_is_measured_in_the_end(
@@ -127,19 +116,23 @@ def test_other_weights_are_measured_when_asked_for(
     heard = start(bus, split)
     wait_until(lambda: len(heard.evaluations) == 2)
     assert heard.evaluations == [
-        Evaluation(version, accuracy_on(snapshot_of(version).weights, split), live=False)
+        Evaluation(version, 0, accuracy_on(snapshot_of(version).weights, split), live=False)
         for version in (8, 9)
     ]
     assert bus.live.evaluation() is None
+    with pytest.raises(Problem, match="No weights are evaluated yet"):
+        heard.reports.newest()
 
 
+@pytest.mark.parametrize("shape", [(5, 3), (784, 3)])
 def test_weights_of_another_shape_are_passed_over(
     bus: Bus,
     split: Split,
     start: Callable[..., Heard],
     wait_until: Callable[..., Any],
+    shape: tuple[int, int],
 ) -> None:
-    odd = Snapshot(Weights((np.ones((5, 3), np.float32),)), WeightsInfo(1, 0, "upload"))
+    odd = Snapshot(Weights((np.ones(shape, np.float32),)), WeightsInfo(1, 0, "upload"))
     bus.live.replace(odd)
     bus.live.ask_evaluation(odd)
     heard = start(bus, split)
@@ -163,6 +156,6 @@ def test_what_could_not_be_told_while_redis_was_away_is_told_later(
     own_redis.stop()
     own_redis.start()
     wait_until(lambda: bus.live.evaluation() == Evaluation(
-        2, accuracy_on(snapshot_of(2).weights, split), live=True))  # fmt: skip
+        2, 0, accuracy_on(snapshot_of(2).weights, split), live=True))  # fmt: skip
     heard.close()
     bus.close()

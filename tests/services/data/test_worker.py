@@ -193,8 +193,8 @@ def test_workers_are_counted_and_sign_off(
     bus: Bus, settings: Settings, wait_until: Callable[..., Any]
 ) -> None:
     with working(bus, settings):
-        wait_until(lambda: bus.flow.worker_count() == 1)
-    assert bus.flow.worker_count() == 0
+        wait_until(lambda: len(bus.flow.workers()) == 1)
+    assert len(bus.flow.workers()) == 0
 
 
 def test_a_worker_waits_out_redis(
@@ -205,7 +205,7 @@ def test_a_worker_waits_out_redis(
 ) -> None:
     bus = Bus(own_redis.url)
     with working(bus, settings) as (worker,):
-        wait_until(lambda: bus.flow.worker_count() == 1)
+        wait_until(lambda: len(bus.flow.workers()) == 1)
         own_redis.stop()
         wait_until(lambda: worker.reasons())
         assert worker.reasons()[0].startswith("Redis is away: ")
@@ -243,7 +243,7 @@ def test_a_signal_lets_it_finish_and_sign_off(
         [sys.executable, "-m", "services.data.worker"],
         cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    wait_until(lambda: bus.flow.worker_count() == 1, what="the worker's first sign of life")
+    wait_until(lambda: len(bus.flow.workers()) == 1, what="the worker's first sign of life")
 
     def alive() -> bool:
         try:
@@ -259,6 +259,6 @@ def test_a_signal_lets_it_finish_and_sign_off(
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
-    assert bus.flow.worker_count() == 0
+    assert len(bus.flow.workers()) == 0
     assert bus.flow.lengths() == (1, 1)  # the one in hand was answered, no other was taken
     check(batches(bus, 1)[0], asked[0], dataset)

@@ -31,7 +31,7 @@ NINE = {"loss", "acc", "batch_size", "lrate", "data_len", "data_futures_len", "i
 def test_the_first_frame_has_the_whole_state(bus: Bus) -> None:
     trainer = PlayedTrainer(bus)
     trainer.tell(1, 2, dataset="synthetic", dataset_reason="as asked", data_workers=3, version=5)
-    bus.live.publish_evaluation(Evaluation(5, 0.875, live=True))
+    bus.live.publish_evaluation(Evaluation(5, 2, 0.875, live=True))
     with served(create_app(bus, Settings())) as place, Page(place) as page:
         page.read_until(lambda: page.points and page.last["test_acc"])
     assert set(page.last) == set(ResponseSignal.__struct_fields__) >= NINE
@@ -165,8 +165,8 @@ def test_a_test_accuracy_reaches_viewers_without_moving_the_curve(bus: Bus, gate
     with Page(gateway) as page:
         trainer.tell(1, 2)
         page.read_until(lambda: page.iterations == [1, 2])
-        bus.live.publish_evaluation(Evaluation(1, 0.5, live=False))
-        bus.live.publish_evaluation(Evaluation(2, 0.75, live=True))
+        bus.live.publish_evaluation(Evaluation(1, 1, 0.5, live=False))
+        bus.live.publish_evaluation(Evaluation(2, 2, 0.75, live=True))
         page.read_until(lambda: page.last["test_acc"] is not None)
         assert page.last["test_acc"] == 0.75
         trainer.tell(3)
@@ -179,11 +179,11 @@ def test_a_test_accuracy_of_weights_since_replaced_is_not_told(bus: Bus, gateway
     with Page(gateway) as page:
         trainer.tell(1, 2)
         page.read_until(lambda: page.iterations == [1, 2])
-        bus.live.publish_evaluation(Evaluation(2, 0.75, live=True))
+        bus.live.publish_evaluation(Evaluation(2, 2, 0.75, live=True))
         page.read_until(lambda: page.last["test_acc"] == 0.75)
         trainer.tell(generation=7)
         page.read_until(lambda: page.last["test_acc"] is None)
-        bus.live.publish_evaluation(Evaluation(8, 0.1, live=True))
+        bus.live.publish_evaluation(Evaluation(8, 0, 0.1, live=True))
         page.read_until(lambda: page.last["test_acc"] == 0.1)
 
 

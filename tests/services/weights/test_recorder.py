@@ -141,7 +141,8 @@ def test_every_kept_version_gets_its_test_accuracy(
     wait_until(lambda: len(history(client)) == 2)
     asked = [wait_until(bus.live.pop_to_evaluate, 3) for _ in range(2)]
     for snapshot in asked:
-        evaluation = Evaluation(snapshot.info.version, snapshot.info.version / 10, live=False)
+        version = snapshot.info.version
+        evaluation = Evaluation(version, snapshot.info.iteration, version / 10, live=False)
         bus.live.publish_evaluation(evaluation)
     wait_until(lambda: [e["test_acc"] for e in history(client)] == [0.2, 0.1], 3)
     assert [e["version"] for e in history(client)] == [reset + 1, reset]
@@ -247,7 +248,7 @@ def test_it_goes_on_when_redis_is_back(
     assert said <= 3  # each thread complains once, not at every try
 
     wait_until(bus.live.pop_to_evaluate, 5)  # asked again
-    bus.live.publish_evaluation(Evaluation(first, 0.5, live=False))
+    bus.live.publish_evaluation(Evaluation(first, 0, 0.5, live=False))
     wait_until(lambda: history(client)[0]["test_acc"] == 0.5, 5)
     assert bus.calls.call("weights", Restore(first)).status == 200
     snapshot = bus.live.latest()
@@ -281,7 +282,7 @@ def test_nonsense_on_the_channels_is_ignored(
     wait_until(bus.live.pop_to_evaluate, 3)
     for channel in ("evaluations", "frames", "weights-news"):
         bus._client.publish(f"inkling:{{default}}:{channel}", b"\xffnonsense")
-    bus.live.publish_evaluation(Evaluation(version, 0.5, live=False))
+    bus.live.publish_evaluation(Evaluation(version, 0, 0.5, live=False))
     wait_until(lambda: history(client)[0]["test_acc"] == 0.5, 3)
 
 
