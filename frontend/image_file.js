@@ -5,7 +5,7 @@ import { sheetOf } from "./core/picture.js";
 
 const MAX_MEGABYTES = 20;
 const MAX_MEGAPIXELS = 64; // more than a phone's camera makes
-const WORKING_SIDE = 200; // pixels: a digit that fills a quarter of the picture still has five for each cell of its box
+const WORKING_SIDE = 200; // pixels: a digit that fills half of the picture has five for each cell of its box
 
 /** {pixels, source}: the drawing, and words for where it came from. Rejects with an Error whose message is fit to be shown. */
 export async function readImageFile(file, name = file.name) {

@@ -47,9 +47,36 @@ def draw_with_finger(page: Page, cells: Sequence[Cell]) -> None:
     touch.detach()
 
 
-def ink(page: Page) -> list[list[float]]:
-    """Return the sheet as 28 rows of 28 numbers, 0 (paper) to 1 (ink)."""
-    alphas: list[int] = page.get_by_test_id("grid").evaluate(
+def draw_with_pen(page: Page, cells: Sequence[Cell], pressure: float) -> None:
+    """Draw through `cells` with a pen, pressed 0..1, by the browser's own pen input."""
+    page.get_by_test_id("grid").scroll_into_view_if_needed()
+    pen = page.context.new_cdp_session(page)
+    held = {"pointerType": "pen", "button": "left", "force": pressure}
+    for number, cell in enumerate(cells):
+        x, y = place(page, cell)
+        kind = "mousePressed" if number == 0 else "mouseMoved"
+        pen.send(
+            "Input.dispatchMouseEvent",
+            {"type": kind, "x": x, "y": y, "buttons": 1, "clickCount": 1, **held},
+        )
+    x, y = place(page, cells[-1])
+    pen.send("Input.dispatchMouseEvent", {"type": "mouseReleased", "x": x, "y": y, **held})
+    pen.detach()
+
+
+def inked_cells(rows: list[list[float]]) -> set[tuple[int, int]]:
+    """Return the cells (column, row) with some ink."""
+    return {
+        (column, row)
+        for row, values in enumerate(rows)
+        for column, value in enumerate(values)
+        if value > 0
+    }
+
+
+def ink(page: Page, testid: str = "grid") -> list[list[float]]:
+    """Return the sheet, or another canvas of its kind, as 28 rows of 28 numbers, 0 (paper) to 1 (ink)."""
+    alphas: list[int] = page.get_by_test_id(testid).evaluate(
         """(canvas) => Array.from(canvas.getContext("2d").getImageData(0, 0, 28, 28).data)
                             .filter((_, index) => index % 4 === 3)"""
     )
