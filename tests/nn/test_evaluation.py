@@ -41,8 +41,8 @@ def test_it_is_what_training_and_prediction_say(count: int, biases: bool) -> Non
     np.testing.assert_allclose(outcome.probabilities, probabilities.max(axis=1), rtol=1e-4)
     of_labels = probabilities[np.arange(count), labels]
     np.testing.assert_allclose(outcome.label_probabilities, of_labels, rtol=1e-4)
-    kinds = outcome.digits.dtype, outcome.probabilities.dtype, outcome.label_probabilities.dtype
-    assert kinds == (np.uint8, np.float32, np.float32)
+    assert outcome.digits.dtype == np.uint8
+    assert outcome.probabilities.dtype == outcome.label_probabilities.dtype == np.float32
 
 
 def test_by_hand() -> None:

@@ -94,6 +94,44 @@ def test_one_random_sample(client: httpx.Client, dataset: DataSet, query: str, s
     assert len({str(answer) for answer in answers}) > 1
 
 
+@pytest.mark.parametrize(
+    ("split", "indices"),
+    [
+        ("test", [3, 17]),
+        ("test", [TEST_COUNT - 1, 0, 0]),
+        ("train", [TRAIN_COUNT - 1]),
+        ("train", list(range(200))),
+    ],
+)
+def test_samples_by_number(
+    client: httpx.Client, dataset: DataSet, split: str, indices: list[int]
+) -> None:
+    query = "&".join(f"index={index}" for index in indices)
+    samples = client.get(f"/data?split={split}&{query}").json()["data"]
+    source = dataset.train if split == "train" else dataset.test
+    assert [example_of(sample) for sample in samples] == [
+        (int(source.labels[index]), source.images[index].tobytes()) for index in indices
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        (
+            f"split=test&index=0&index={TEST_COUNT}",
+            "index = 50 is not allowed: the split 'test' has 50 samples, 0 to 49",
+        ),
+        ("index=-1", "index = -1 is not allowed: the split 'train' has 600 samples, 0 to 599"),
+        (f"index={10**30}", f"index = {10**30} is not allowed: the split 'train' has 600 samples"),
+        ("index=x", "index.0 = 'x' is not allowed: Input should be a valid integer"),
+        ("index=", "index.0 = '' is not allowed: Input should be a valid integer"),
+        ("&".join(["index=1"] * 201), "List should have at most 200 items"),
+    ],
+)
+def test_a_wrong_number_is_told(client: httpx.Client, query: str, detail: str) -> None:
+    assert detail in detail_of(client.get(f"/data?{query}"), 422)
+
+
 @pytest.mark.parametrize("count", [1, 128, 4096])
 def test_a_block_of_random_samples(client: httpx.Client, dataset: DataSet, count: int) -> None:
     answer = client.post("/datablock", json={"block": count})
@@ -175,7 +213,13 @@ def test_before_the_data_set_is_ready_the_reason_is_told(
         url = f"http://{place}"
         wait_until(lambda: httpx.get(f"{url}/readyz").json()["reasons"] == [waiting])
         assert httpx.get(f"{url}/readyz").status_code == 503
-        for answer in (httpx.get(f"{url}/data"), httpx.post(f"{url}/datablock", json={"block": 1})):
+        for answer in (
+            httpx.get(f"{url}/data"),
+            httpx.get(f"{url}/data?index=0"),
+            httpx.post(f"{url}/datablock", json={"block": 1}),
+            httpx.get(f"{url}/evaluation"),
+            httpx.get(f"{url}/evaluation/examples?version=1"),
+        ):
             assert detail_of(answer, 503) == f"No data yet: {waiting}."
             assert answer.headers["retry-after"] == "2"
 
