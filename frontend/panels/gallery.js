@@ -7,7 +7,7 @@ import { percent } from "../core/format.js";
 import { part, setFlag, setNote, setText } from "../dom.js";
 import { createThumb, loadOnSheet } from "../thumbs.js";
 
-const FIRST = 24;
+const FIRST = matchMedia("(max-width: 700px)").matches ? 20 : 32; // four rows
 const MOST = 96;
 const GONE = 404; // this evaluation is no longer kept
 
