@@ -11,9 +11,12 @@ from wire.messages import (
     Checkpoint,
     Frame,
     History,
+    Mark,
+    MarkKind,
     Origin,
     ResponseSignal,
     Snapshot,
+    TestPoint,
     Ticket,
     WeightsInfo,
 )
@@ -66,6 +69,16 @@ def history_of(*iterations: int) -> History:
     """Return one point for each iteration: a loss of 1 / iteration, and half of it as accuracy."""
     loss: list[float | None] = [1 / k for k in iterations]
     return History(list(iterations), loss, [0.5 / k for k in iterations])
+
+
+def mark_of(iteration: int, kind: MarkKind = "lrate", value: float = 0.5) -> Mark:
+    """Return a mark; the later its iteration, the later its time."""
+    return Mark(iteration, kind, value, 1_700_000_000_000 + iteration)
+
+
+def accuracy_at(iteration: int, version: int | None = None, test_acc: float = 0.75) -> TestPoint:
+    """Return a test point of weights whose version is their iteration, unless it is given."""
+    return TestPoint(iteration if version is None else version, iteration, test_acc)
 
 
 def frame_of(

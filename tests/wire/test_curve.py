@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.examples import history_of
+from tests.examples import history_of, mark_of, accuracy_at
+from wire import messages
 from wire.codec import MalformedError
-from wire.curve import MAX_KEPT_POINTS, MAX_VIEWER_POINTS, Curve, merge, thin
-from wire.messages import History
+from wire.curve import (
+    MAX_KEPT_POINTS,
+    MAX_MARKS,
+    MAX_TEST_POINTS,
+    MAX_VIEWER_POINTS,
+    MAX_VIEWER_TEST_POINTS,
+    Curve,
+    merge,
+    spread,
+    thin,
+    with_tests,
+)
+from wire.messages import History, Mark
 
 Point = tuple[int, float | None, float]
 # Numbers that float32 holds exactly, so that a curve gives them back as they were.
@@ -22,16 +35,24 @@ ACC = st.floats(0, 1, width=32)
 
 @dataclass
 class Naive:
-    """What a curve is, without bounds: a list of points."""
+    """What a viewer has, without bounds: lists of points, marks and test points."""
 
     points: list[Point] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    tests: list[messages.TestPoint] = field(default_factory=list)
 
     def cut(self, iteration: int) -> None:
         self.points = [point for point in self.points if point[0] <= iteration]
+        self.marks = [mark for mark in self.marks if mark.iteration <= iteration]
+        self.tests = [point for point in self.tests if point.iteration <= iteration]
 
     def extend(self, history: History, after: int) -> None:
         self.cut(after)
         self.points += points_of(history)
+        new = [mark for mark in history.marks if mark not in self.marks]
+        self.marks = sorted(self.marks + new, key=lambda mark: mark.at)
+        for point in history.tests:
+            self.tests = [t for t in self.tests if t.iteration < point.iteration] + [point]
 
 
 def points_of(history: History) -> list[Point]:
@@ -44,11 +65,17 @@ def history_from(points: list[Point]) -> History:
 
 @st.composite
 def histories(draw: st.DrawFn, most: int = 30) -> tuple[History, int]:
-    """Return points with growing iterations, and the iteration after which they go."""
+    """Return what a frame may tell, and the iteration after which it goes."""
     after = draw(st.integers(0, 60))
     steps = draw(st.lists(st.integers(1, 3), max_size=most))
     iterations = [after + sum(steps[: k + 1]) for k in range(len(steps))]
-    return history_from([(k, draw(LOSS), draw(ACC)) for k in iterations]), after
+    points = history_from([(k, draw(LOSS), draw(ACC)) for k in iterations])
+    marked = draw(st.sets(st.integers(after, max([after, *iterations])), max_size=3))
+    tested = draw(st.sets(st.integers(0, max([after, *iterations])), max_size=3))
+    told = History(
+        marks=[mark_of(k) for k in sorted(marked)], tests=[accuracy_at(k) for k in sorted(tested)]
+    )
+    return History(points.iteration, points.loss, points.acc, told.marks, told.tests), after
 
 
 @given(st.lists(histories(), max_size=8))
@@ -58,6 +85,7 @@ def test_a_curve_is_what_a_list_of_points_would_be(frames: list[tuple[History, i
         curve.extend(history, after)
         naive.extend(history, after)
         assert points_of(curve.history()) == naive.points
+        assert curve.history().marks == naive.marks
         assert len(curve) == len(naive.points)
         assert curve.last_iteration == (naive.points[-1][0] if naive.points else 0)
 
@@ -68,18 +96,22 @@ def test_cut_forgets_what_came_after(frame: tuple[History, int], at: int) -> Non
     curve.extend(frame[0], 0)
     curve.cut(at)
     assert points_of(curve.history()) == [p for p in points_of(frame[0]) if p[0] <= at]
+    assert curve.history().marks == [mark for mark in frame[0].marks if mark.iteration <= at]
 
 
 @given(st.lists(histories(), max_size=8))
 def test_a_merged_frame_does_what_its_frames_do(frames: list[tuple[History, int]]) -> None:
     one_by_one, at_once = Naive(), Naive()
     start: list[Point] = [(k, 1.0, 0.5) for k in range(1, 80)]
-    one_by_one.points, at_once.points = list(start), list(start)
+    for viewer in (one_by_one, at_once):
+        viewer.points = list(start)
+        viewer.marks = [mark_of(k) for k in range(0, 80, 5)]
+        viewer.tests = [accuracy_at(k) for k in range(0, 80, 3)]
     for history, after in frames:
         one_by_one.extend(history, after)
     if frames:
         at_once.extend(*merge(frames))
-    assert at_once.points == one_by_one.points
+    assert at_once == one_by_one
 
 
 def test_merging_nothing_is_nothing() -> None:
@@ -91,9 +123,49 @@ def test_a_curve_survives_its_bytes(frame: tuple[History, int]) -> None:
     curve = Curve()
     curve.extend(frame[0], 0)
     again = Curve.decode(curve.encode())
-    assert points_of(again.history()) == points_of(curve.history())
+    assert again.history() == curve.history()
     again.extend(history_of(1000), 999)  # it does not look into the bytes, which are read-only
     assert again.last_iteration == 1000
+
+
+# --- marks and test points ------------------------------------------------------------------
+def test_a_mark_at_the_iteration_gone_back_to_stays() -> None:
+    curve = Curve()
+    curve.extend(History(marks=[mark_of(4), mark_of(5), mark_of(6)]), 6)
+    curve.extend(History(marks=[mark_of(5, "restore", 9)]), 5)
+    kept = [(mark.kind, mark.iteration) for mark in curve.history().marks]
+    assert kept == [("lrate", 4), ("lrate", 5), ("restore", 5)]
+
+
+def test_only_the_newest_marks_are_kept() -> None:
+    curve = Curve()
+    for k in range(1, MAX_MARKS + 6):
+        curve.extend(History(marks=[mark_of(k)]), k)
+    assert curve.history().marks == [mark_of(k) for k in range(6, MAX_MARKS + 6)]
+
+
+def test_a_curve_from_before_there_were_marks_is_one_without() -> None:
+    new = curve_of([(1, 0.5, 0.5), (2, None, 0.25)])
+    old = Curve.decode(b"IKC1" + new.encode()[4:44])
+    assert old.history() == new.history()
+
+
+def test_test_points_are_bounded_and_the_newest_stays() -> None:
+    kept = with_tests([], [accuracy_at(k) for k in range(MAX_TEST_POINTS)])
+    assert len(kept) == MAX_TEST_POINTS
+    kept = with_tests(kept, [accuracy_at(MAX_TEST_POINTS)])
+    assert kept == [accuracy_at(k) for k in range(0, MAX_TEST_POINTS + 1, 2)]
+
+
+@given(st.integers(0, 1500))
+def test_a_viewer_gets_test_points_evenly_spread(count: int) -> None:
+    tests = [accuracy_at(k) for k in range(count)]
+    few = spread(tests)
+    assert len(few) <= MAX_VIEWER_TEST_POINTS
+    assert few[-1:] == tests[-1:]
+    assert len({b.iteration - a.iteration for a, b in pairwise(few)}) <= 1
+    if count <= MAX_VIEWER_TEST_POINTS:
+        assert few == tests
 
 
 # --- thinning -------------------------------------------------------------------------------
@@ -162,7 +234,7 @@ def test_memory_is_bounded_and_spikes_stay() -> None:
     assert curve.last_iteration > 5 * MAX_KEPT_POINTS - 8_000
     kept = curve.history()
     assert dict(zip(kept.iteration, kept.loss, strict=True))[spike] == 77.0
-    assert len(curve.encode()) <= 12 + 16 * MAX_KEPT_POINTS
+    assert len(curve.encode()) <= 100 + 16 * MAX_KEPT_POINTS
 
 
 def test_more_points_at_once_than_a_curve_keeps_are_thinned() -> None:
@@ -191,6 +263,10 @@ TWO = curve_of([(1, 0.5, 0.5), (2, 0.5, 0.5)]).encode()
         (b"IKC2" + b"\xff" * 8, "a curve of 18446744073709551615 points does not have 12 bytes"),
         (TWO[:12] + ONE[12:28] * 2, "the iterations of a curve do not grow"),
         (ONE[:28], "no History: Input data was truncated"),
+        (
+            ONE[:28] + b'{"marks":[{"iteration":-1}]}',
+            "no History: Expected `int` >= 0 - at `$.marks[0].iteration`",
+        ),
         (ONE + b"x", "no History: JSON is malformed: trailing characters (byte 58)"),
     ],
 )

@@ -15,7 +15,7 @@ from tests.conftest import RedisServer
 from tests.examples import ticket_of
 from wire.bus import Bus
 from wire.codec import MalformedError, encode, encode_batch
-from wire.flow import Woken
+from wire.flow import SignOfLife, Woken
 from wire.keys import Keys
 from wire.messages import Batch, DataSetInfo
 
@@ -183,6 +183,27 @@ def test_workers_count_while_they_live(bus: Bus, client: redis.Redis) -> None:
     assert len(bus.flow.workers()) == 1
 
 
+def test_workers_tell_how_many_batches_they_have_cut_and_when(
+    bus: Bus, client: redis.Redis
+) -> None:
+    def now() -> float:
+        seconds, microseconds = client.time()
+        return float(seconds + microseconds / 1e6)
+
+    before = now()
+    bus.flow.heartbeat("one", 7)
+    bus.flow.heartbeat("two", 0)
+    bus.flow.heartbeat("one", 9)
+    after = now()
+    workers = bus.flow.workers()
+    assert {name: sign.batches for name, sign in workers.items()} == {"one": 9, "two": 0}
+    assert all(before - 1e-3 <= sign.at <= after + 1e-3 for sign in workers.values())
+    bus.flow.sign_off("one")
+    assert client.hkeys(KEYS.worker_batches) == [b"two"]
+    client.delete(KEYS.worker_batches)
+    assert bus.flow.workers() == {"two": SignOfLife(0, workers["two"].at)}
+
+
 def test_a_worker_without_a_heartbeat_is_gone_after_its_time(
     bus: Bus, client: redis.Redis, wait_until: Callable[..., Any]
 ) -> None:
@@ -198,6 +219,7 @@ def test_the_dead_are_swept_out(bus: Bus, client: redis.Redis) -> None:
     client.zincrby(KEYS.workers, -120, "dead")
     bus.flow.heartbeat("alive", 5)
     assert client.zrange(KEYS.workers, 0, -1) == [b"alive"]
+    assert client.hkeys(KEYS.worker_batches) == [b"alive"]
 
 
 # --- the data set ---------------------------------------------------------------------------

@@ -10,11 +10,12 @@ import pytest
 import redis
 
 from tests.conftest import RedisServer
-from tests.examples import snapshot_of
+from tests.examples import snapshot_of, accuracy_at
 from tests.wire.conftest import Follower
 from wire.bus import Bus
 from wire.codec import MalformedError
 from wire.connection import RedisAwayError
+from wire.curve import MAX_TEST_POINTS
 from wire.flow import Woken
 from wire.keys import Keys
 from wire.live import MAX_TO_EVALUATE
@@ -222,10 +223,52 @@ def test_what_is_no_evaluation_is_passed_over(
 ) -> None:
     follower = follow(bus.live.follow_evaluations)
     wait_until(lambda: follower.heard == [None])
-    redis_server.client.publish(KEYS.evaluations, b'{"version": 1, "iteration": 1, "test_acc": 2, "live": true}')
+    wrong = b'{"version": 1, "iteration": 1, "test_acc": 2, "live": true}'
+    redis_server.client.publish(KEYS.evaluations, wrong)
     bus.live.publish_evaluation(Evaluation(1, 10, 0.5, live=True))
     wait_until(lambda: len(follower.heard) == 2)
     assert follower.heard[1] == Evaluation(1, 10, 0.5, live=True)
+
+
+def evaluate(bus: Bus, iteration: int, version: int, live: bool = True) -> None:
+    bus.live.publish_evaluation(Evaluation(version, iteration, 0.75, live))
+
+
+def test_every_test_point_of_live_weights_is_kept(bus: Bus) -> None:
+    assert bus.live.tests() == []
+    for iteration in (0, 10, 20):
+        evaluate(bus, iteration, iteration + 1)
+    evaluate(bus, 30, 31, live=False)
+    assert bus.live.tests() == [accuracy_at(k, k + 1) for k in (0, 10, 20)]
+
+
+def test_a_test_point_takes_the_place_of_those_that_are_not_before_it(bus: Bus) -> None:
+    for version, iteration in enumerate([10, 20, 30, 20], 1):
+        evaluate(bus, iteration, version)
+    assert bus.live.tests() == [accuracy_at(10, 1), accuracy_at(20, 4)]
+
+
+def test_a_test_point_of_weights_since_replaced_is_not_kept(bus: Bus) -> None:
+    evaluate(bus, 10, 1)
+    assert bus.live.replace(snapshot_of(7, 10, "upload"))
+    evaluate(bus, 20, 6)
+    assert bus.live.tests() == [accuracy_at(10, 1)]
+    evaluate(bus, 20, 7)
+    assert bus.live.tests() == [accuracy_at(10, 1), accuracy_at(20, 7)]
+
+
+def test_of_too_many_test_points_every_other_goes_and_the_newest_stays(bus: Bus) -> None:
+    for iteration in range(1, MAX_TEST_POINTS + 1):
+        evaluate(bus, iteration, iteration)
+    assert len(bus.live.tests()) == MAX_TEST_POINTS
+    evaluate(bus, MAX_TEST_POINTS + 1, MAX_TEST_POINTS + 1)
+    assert bus.live.tests() == [accuracy_at(k) for k in range(1, MAX_TEST_POINTS + 2, 2)]
+
+
+def test_a_test_point_that_is_none_is_refused(bus: Bus, redis_server: RedisServer) -> None:
+    redis_server.client.zadd(KEYS.tests, {b'{"version": 1}': 1})
+    with pytest.raises(MalformedError, match=r"no TestPoint: .*iteration"):
+        bus.live.tests()
 
 
 def test_a_broken_connection_is_made_anew_without_notice(

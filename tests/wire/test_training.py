@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from tests.conftest import RedisServer
-from tests.examples import checkpoint_of, frame_of, history_of
+from tests.examples import checkpoint_of, frame_of, history_of, mark_of, accuracy_at
 from tests.wire.conftest import Follower
 from wire.bus import Bus
 from wire.codec import MalformedError
 from wire.connection import RedisAwayError
 from wire.curve import Curve
 from wire.keys import Keys
-from wire.messages import Checkpoint, Frame, History
+from wire.messages import Checkpoint, Evaluation, Frame, History
 
 KEYS = Keys()
 
@@ -186,6 +186,28 @@ def test_frames_that_went_back_replace_what_came_after(bus: Bus, token: int) -> 
     assert whole(bus).iteration == [1]
 
 
+def test_marks_are_kept_with_the_curve_though_there_is_no_new_point(bus: Bus, token: int) -> None:
+    bus.training.publish_frame(frame_of(1, 2), token=token)
+    told = History(marks=[mark_of(2, "batch_size", 64)])
+    bus.training.publish_frame(frame_of(history=told, history_from=2), token=token)
+    assert whole(bus).marks == told.marks
+    bus.training.save(checkpoint_of(2), bus.training.curve(), token=token)
+    assert whole(bus).marks == told.marks
+    assert whole(bus).iteration == [1, 2]
+    back = History(marks=[mark_of(1, "restore", 7)])
+    bus.training.publish_frame(frame_of(history=back, history_from=1), token=token)
+    assert whole(bus).marks == back.marks
+
+
+def test_a_checkpoint_forgets_the_test_points_after_it(bus: Bus, token: int) -> None:
+    for k in (1, 2, 3, 4):
+        bus.live.publish_evaluation(Evaluation(k, k, 0.75, live=True))
+    assert not bus.training.save(checkpoint_of(2), Curve(), token=token + 1)
+    assert bus.live.tests() == [accuracy_at(k) for k in (1, 2, 3, 4)]
+    assert bus.training.save(checkpoint_of(2), Curve(), token=token)
+    assert bus.live.tests() == [accuracy_at(1), accuracy_at(2)]
+
+
 def test_frames_without_history_are_not_kept(
     bus: Bus, token: int, redis_server: RedisServer
 ) -> None:
@@ -223,7 +245,7 @@ def same(one: Checkpoint | None, other: Checkpoint) -> bool:
         checkpoint_of(12),
         checkpoint_of(
             12, epoch=3, position=640, generation=9, started=2, loss=0.1 + 0.2, acc=1 / 3,
-            target_iteration=500,
+            start_iteration=-3, target_iteration=500,
         ),
         checkpoint_of(12, dataset=""),
         checkpoint_of(2**53 + 1, loss=1e-300),

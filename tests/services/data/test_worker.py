@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -195,6 +196,20 @@ def test_workers_are_counted_and_sign_off(
     with working(bus, settings):
         wait_until(lambda: len(bus.flow.workers()) == 1)
     assert len(bus.flow.workers()) == 0
+
+
+def test_a_worker_tells_how_many_batches_it_has_cut(
+    bus: Bus,
+    settings: Settings,
+    wait_until: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker_module, "HEARTBEAT_S", 0.1)
+    with working(bus, settings):
+        bus.flow.push_tickets(tickets(5))
+        batches(bus, 5)
+        wait_until(lambda: [sign.batches for sign in bus.flow.workers().values()] == [5])
+        assert list(bus.flow.workers()) == [f"{socket.gethostname()}:{os.getpid()}"]
 
 
 def test_a_worker_waits_out_redis(

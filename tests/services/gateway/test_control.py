@@ -38,7 +38,7 @@ def obey(client: httpx.Client, **signal: Any) -> dict[str, Any]:
     state: dict[str, Any] = answer.json()
     assert state["type"] == "ResponseSignal"
     assert state["weights"] is None
-    assert state["history"] == dict.fromkeys(["iteration", "loss", "acc", "marks", "tests"], [])
+    assert state["history"] == {"iteration": [], "loss": [], "acc": [], "marks": [], "tests": []}
     return state
 
 
@@ -72,9 +72,11 @@ def test_start_for_so_many_iterations(
 ) -> None:
     with training(bus):
         started = obey(client, type="Start", iterations=25)
-        assert started["target_iteration"] in (25, None)  # None: it was there already
+        bounds = started["start_iteration"], started["target_iteration"]
+        assert bounds in ((0, 25), (None, None))  # None: it was there already
         wait_until(lambda: client.get("/status").json()["iteration"] == 25)
         wait_until(lambda: client.get("/status").json()["training"] is False)
+        assert client.get("/status").json()["start_iteration"] is None
         obey(client, type="Start", iterations=5)
         wait_until(lambda: client.get("/status").json()["iteration"] == 30)
 
