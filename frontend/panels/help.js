@@ -47,7 +47,7 @@ function placeNear(popover, button) {
 
 function fillGlossary() {
   const list = document.querySelector("[data-part=glossary]");
-  for (const term of Object.keys(GLOSSARY).sort()) {
+  for (const term of Object.keys(GLOSSARY).sort((a, b) => a.localeCompare(b, "en"))) {
     const { short, more } = GLOSSARY[term];
     const row = document.createElement("div");
     const name = document.createElement("dt");
