@@ -2,7 +2,7 @@
 
 import { NAMED_WORKERS } from "./machine.js";
 
-export const WIDE_FROM = 920; // the width from which the parts stand side by side
+export const WIDE_FROM = 980; // the width from which the parts stand side by side
 const TALL_AT_MOST = 560;
 const SERVICES = ["gateway", "inference", "weights", "data-api"];
 
@@ -36,7 +36,7 @@ function wide(width) {
   const serviceHeight = 62;
   const step = 78;
   const height = 346;
-  const redisWidth = 262 + (width - WIDE_FROM) * 0.25;
+  const redisWidth = 262 + (width - WIDE_FROM) * 0.3;
   const room = width - columns.page - columns.edge - columns.service - columns.trainer - redisWidth;
   const [beforeEdge, beforeServices, beforeRedis, beforeTrainer] = [0.3, 0.18, 0.25, 0.27].map((part) => part * room);
 
@@ -56,10 +56,10 @@ function wide(width) {
     latest: { ...chip, y: top + 34 + step + serviceHeight / 2 - 18 },
     tickets: { ...list, x: redis.x + 12 },
     batches: { ...list, x: redis.x + 24 + listWidth },
-    workers: { x: redis.x, y: below, width: right(trainer) - redis.x, height: 104 },
-    dataset: { x: serviceX, y: below, width: columns.service, height: 104 },
+    workers: { x: redis.x, y: below, width: right(trainer) - redis.x, height: 112 },
+    dataset: { x: serviceX, y: below, width: columns.service, height: 112 },
   };
-  return { wide: true, width, height: below + 108, boxes, flows: wideFlows(boxes), aside: { width: serviceX - 24, y: below - 22 } };
+  return { wide: true, width, height: below + 116, boxes, flows: wideFlows(boxes), aside: { width: serviceX - 24, y: bottom(redis) + 22 } };
 }
 
 function wideFlows(boxes) {
@@ -115,8 +115,8 @@ function tall(width) {
   const split = 0.58 * inner;
   const boxes = {
     page, edge, ...Object.fromEntries(services), redis,
-    news: { ...chip, x: redis.x + 12, width: 0.34 * inner },
-    latest: { ...chip, x: redis.x + 20 + 0.34 * inner, width: 0.66 * inner - 76 },
+    news: { ...chip, x: redis.x + 12, width: 0.27 * inner },
+    latest: { ...chip, x: redis.x + 20 + 0.27 * inner, width: 0.73 * inner - 76 },
     tickets: { ...list, x: redis.x + 12 },
     batches: { ...list, x: redis.x + 22 + listWidth },
     workers: { x: 1, y: below, width: split, height: 150 },
@@ -143,8 +143,8 @@ function tallFlows(boxes, width) {
     guesses: { ...upright(width * 0.7, bottom(page), edge.y), more: [toService("inference", false)] },
     kept: { points: toService("weights", false) },
     samples: { points: toService("data-api", true) },
-    told: fromRedis(Math.max(66, centre("gateway")), news.y),
-    adopted: fromRedis(centre("inference") + 16, latest.y),
+    told: fromRedis(Math.min(right(gateway) - 8, Math.max(66, centre("gateway"))), news.y),
+    adopted: fromRedis(centre("inference") + 22, latest.y),
     checkpoints: upright(centre("weights") + 20, redis.y, services, false),
     tests: upright(centre("data-api"), services, redis.y, false),
     published: { points: [[newsLane, trainer.y], [newsLane, middle(latest).y], [right(latest), middle(latest).y]] },
@@ -158,7 +158,7 @@ function tallFlows(boxes, width) {
 
 /** A few workers as boxes wide enough for their rate, many as small squares. */
 function workerCells({ x, y, width, height }, count) {
-  const inner = { x: x + 12, y: y + 36, width: width - 24, height: height - 46 };
+  const inner = { x: x + 12, y: y + 42, width: width - 24, height: height - 50 };
   if (count <= NAMED_WORKERS) {
     const perRow = width > 360 ? NAMED_WORKERS : NAMED_WORKERS / 2;
     const gap = 6;
@@ -170,7 +170,7 @@ function workerCells({ x, y, width, height }, count) {
       height: 46,
     }));
   }
-  const pitch = 15;
+  const pitch = 14;
   const perRow = Math.floor((inner.width + 4) / pitch);
   const fits = perRow * Math.floor((inner.height + 4) / pitch);
   return Array.from({ length: Math.min(count, fits) }, (_, index) => ({

@@ -2,8 +2,9 @@
 
 import { throttle } from "../core/coalesce.js";
 import { NOTHING, whole } from "../core/format.js";
-import { grouped, HOW_TO_ADD, partsOf, shortage, stateSentence } from "../core/machine.js";
+import { HOW_TO_ADD, shortage, stateSentence } from "../core/machine.js";
 import { layoutOf } from "../core/machine_layout.js";
+import { partsOf } from "../core/machine_parts.js";
 import { createDiagram } from "../diagram.js";
 import { part, setNote, setText } from "../dom.js";
 
