@@ -13,7 +13,11 @@ export function followImages({ sheet, input, isText, onFile }) {
     sheet.toggleAttribute("data-drop", over > 0);
   }
 
-  sheet.addEventListener("dragenter", (event) => hasFile(event) && setOver(over + 1));
+  sheet.addEventListener("dragenter", (event) => {
+    if (!hasFile(event)) return;
+    event.preventDefault(); // by the standard, or else the sheet is not what the file is dropped on
+    setOver(over + 1);
+  });
   sheet.addEventListener("dragleave", (event) => hasFile(event) && setOver(Math.max(0, over - 1)));
   sheet.addEventListener("dragover", (event) => {
     if (!hasFile(event)) return;

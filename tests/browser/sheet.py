@@ -75,7 +75,7 @@ def inked_cells(rows: list[list[float]]) -> set[tuple[int, int]]:
 
 
 def ink(page: Page, testid: str = "grid") -> list[list[float]]:
-    """Return the sheet, or another canvas of its kind, as 28 rows of 28 numbers, 0 (paper) to 1 (ink)."""
+    """Return the sheet, or a canvas of its kind, as 28 rows of 28 numbers, 0 (paper) to 1."""
     alphas: list[int] = page.get_by_test_id(testid).evaluate(
         """(canvas) => Array.from(canvas.getContext("2d").getImageData(0, 0, 28, 28).data)
                             .filter((_, index) => index % 4 === 3)"""
