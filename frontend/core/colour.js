@@ -30,9 +30,13 @@ export function blend(from, to, share) {
   return from.map((value, k) => value + (to[k] - value) * share);
 }
 
-/** Where in a palette `value` stands if the ends are -range and range; what is no number stands at zero. */
-export function stepOf(value, range) {
-  const step = Math.round(MIDDLE + (value / range) * MIDDLE);
-  if (!(step >= 0)) return value < 0 ? 0 : MIDDLE; // beyond the end, or no number at all
-  return step < STEPS ? step : STEPS - 1;
+/** What to multiply numbers by before stepAt, if the ends of a palette are -range and range. */
+export const scaleFor = (range) => MIDDLE / range;
+
+/** Where in a palette a number stands, given times its scale; what is no number stands at zero. */
+export function stepAt(scaled) {
+  const step = scaled + MIDDLE + 0.5;
+  if (step >= 0 && step < STEPS) return step | 0;
+  if (scaled > 0) return STEPS - 1;
+  return scaled < 0 ? 0 : MIDDLE;
 }

@@ -1,7 +1,7 @@
 // The first layer as tiles: one small picture of its weights for each unit, painted into the pixels of one canvas.
 
 import { PIXELS, SIDE } from "./brush.js";
-import { stepOf } from "./colour.js";
+import { scaleFor, stepAt } from "./colour.js";
 import { votesOf } from "./explain.js";
 
 export const PITCH = SIDE + 1; // from one tile to the next: a pixel of paper between them
@@ -71,13 +71,15 @@ export function sheetSize(count, columns) {
  */
 export function paintTiles(target, { inputs, outputs, matrix }, units, { columns, rangeOf, paletteOf }) {
   const { width } = sheetSize(units.length, columns);
-  for (const [place, unit] of units.entries()) {
-    const corner = Math.floor(place / columns) * PITCH * width + (place % columns) * PITCH;
-    const range = rangeOf(unit) || 1;
-    const palette = paletteOf(unit);
-    for (let pixel = 0, at = unit; pixel < Math.min(inputs, PIXELS); pixel += 1, at += outputs) {
-      const row = Math.floor(pixel / SIDE);
-      target[corner + row * width + pixel - row * SIDE] = palette[stepOf(matrix[at], range)];
+  const corners = units.map((_, place) => Math.floor(place / columns) * PITCH * width + (place % columns) * PITCH);
+  const scales = Float64Array.from(units, (unit) => scaleFor(rangeOf(unit) || 1));
+  const palettes = units.map(paletteOf);
+  // Pixel by pixel, not tile by tile: so the weights are read in the order that they lie in, which is several times as fast.
+  for (let pixel = 0; pixel < Math.min(inputs, PIXELS); pixel += 1) {
+    const offset = Math.floor(pixel / SIDE) * width + (pixel % SIDE);
+    const row = pixel * outputs;
+    for (let place = 0; place < units.length; place += 1) {
+      target[corners[place] + offset] = palettes[place][stepAt(matrix[row + units[place]] * scales[place])];
     }
   }
 }

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { createPalette, parseHex, stepOf } from "../../frontend/core/colour.js";
+import { createPalette, parseHex, scaleFor, stepAt } from "../../frontend/core/colour.js";
 import { placementOf } from "../../frontend/core/placement.js";
 import { PITCH, extremesOf, favouritesOf, neighbour, orderUnits, paintTiles, rangesOf, sheetSize } from "../../frontend/core/tiles.js";
 import { networkOf } from "./tensors.mjs";
 
 const STOPS = ["#ff0000", "#808080", "#0000ff"].map(parseHex);
+const stepOf = (value, range) => stepAt(value * scaleFor(range));
 const rgb = (pixel) => Array.from(new Uint8Array(Uint32Array.of(pixel).buffer));
 
 test("a palette has its stops at the ends and in the middle, and is opaque", () => {
