@@ -93,6 +93,7 @@ function contentOf({ index, label, digit, probability, image }) {
   const reading = label === digit ? "read rightly" : `read as ${digit}`;
   return {
     image,
+    title: `Test image ${index}`,
     words: label === digit ? `${label} ✓` : `${label} → ${digit}`,
     detail: sure,
     name: `A ${label}, ${reading}, ${sure} sure. Test image ${index}: put it on the sheet`,
@@ -117,7 +118,11 @@ function createLoader(store, set, measure) {
         return fetchImages(wanted);
       }
     },
-    onAnswer: (images) => set({ images, imagesBusy: false, imagesError: null }),
+    onAnswer: (images) => {
+      set({ images, imagesBusy: false, imagesError: null });
+      // Said aloud only to somebody who asked: the worst mistakes change every second.
+      if (images.field !== null) set({ note: `${titleOf(images.field)}. ${wording(store.state.quality)}` });
+    },
     onError: (problem) => set({ imagesBusy: false, imagesError: problem.message }),
   });
   return () => {

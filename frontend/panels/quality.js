@@ -25,6 +25,7 @@ export function createQualityPanel(store) {
   const body = document.querySelector("[data-part=quality-body]");
   const empty = document.querySelector("[data-part=quality-empty]");
   const error = document.querySelector("[data-part=quality-error]");
+  const heldWords = document.querySelector("[data-part=quality-held]");
   let drawn = null;
 
   return function render(state) {
@@ -41,6 +42,7 @@ export function createQualityPanel(store) {
     renderGallery(state);
     renderStrip(state);
     setFlag(body, "held", quality.held);
+    heldWords.hidden = !quality.held;
   };
 }
 
@@ -48,7 +50,7 @@ function renderFigures({ test_acc, loss, confusion, count, version, iteration })
   setText(part("quality-accuracy"), format.fixed(test_acc * 100, 2));
   setText(part("quality-loss"), format.loss(loss));
   setText(part("quality-wrong"), String(mistakes(confusion)));
-  setText(part("quality-count"), String(count));
+  setText(part("quality-count"), count.toLocaleString("en"));
   setText(part("quality-version"), String(version));
   setText(part("quality-iteration"), String(iteration));
 }

@@ -48,12 +48,14 @@ function wording({ samples, readings, iteration, busy }) {
 }
 
 function contentOf({ index, target, image }, reading) {
-  if (reading === undefined) return { image, words: "…", detail: "", name: `Test image ${index}, a ${target}`, wrong: false };
+  const title = `Test image ${index}`;
+  if (reading === undefined) return { image, title, words: "…", detail: "", name: `${title}, a ${target}`, wrong: false };
   const { digit, probabilities } = reading;
   const wrong = digit !== target;
   const sure = `${percent(probabilities[digit])} %`;
   return {
     image,
+    title,
     wrong,
     words: `${wrong ? "✗" : "✓"} ${digit}`,
     detail: sure,
