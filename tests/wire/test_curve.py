@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.examples import history_of, mark_of, accuracy_at
+from tests.examples import accuracy_at, history_of, mark_of
 from wire import messages
 from wire.codec import MalformedError
 from wire.curve import (

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from tests.conftest import RedisServer
-from tests.examples import snapshot_of, accuracy_at
+from tests.examples import accuracy_at, snapshot_of
 from tests.wire.conftest import Follower
 from wire.bus import Bus
 from wire.codec import MalformedError

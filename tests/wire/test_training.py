@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import RedisServer
-from tests.examples import checkpoint_of, frame_of, history_of, mark_of, accuracy_at
+from tests.examples import accuracy_at, checkpoint_of, frame_of, history_of, mark_of
 from tests.wire.conftest import Follower
 from wire.bus import Bus
 from wire.codec import MalformedError

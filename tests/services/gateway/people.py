@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import numpy as np
 from websockets.sync.client import connect
 
 from ops.settings import Settings
 from services.trainer.loop import Trainer
-from tests.examples import frame_of, snapshot_of
+from tests.examples import frame_of, history_of, snapshot_of
 from wire.bus import Bus
 from wire.calls import Reply, Restore, Upload
 from wire.messages import Batch, DataSetInfo, Ticket
@@ -33,6 +34,8 @@ class Page:
         self.errors: list[dict[str, Any]] = []
         self.weights: list[bytes] = []
         self.points: list[Point] = []
+        self.marks: list[dict[str, Any]] = []
+        self.tests: list[dict[str, Any]] = []
         self.told: list[int] = []  # every iteration, as often as it was told
 
     def __enter__(self) -> Page:
@@ -51,6 +54,16 @@ class Page:
     def iterations(self) -> list[int]:
         """The iterations of the curve."""
         return [point[0] for point in self.points]
+
+    @property
+    def tested(self) -> list[int]:
+        """The iterations whose test accuracy it shows."""
+        return [point["iteration"] for point in self.tests]
+
+    @property
+    def marked(self) -> list[int]:
+        """The iterations of the marks that it shows."""
+        return [mark["iteration"] for mark in self.marks]
 
     def send(self, signal: Any) -> None:
         """Send a signal, or bytes and text that are none."""
@@ -72,6 +85,12 @@ class Page:
         end = min(start, fields["iteration"])
         self.points = [point for point in self.points if point[0] <= end] + new
         self.told += history["iteration"]
+        marks = [mark for mark in self.marks if mark["iteration"] <= end]
+        self.marks = marks + [mark for mark in history["marks"] if mark not in marks]
+        self.tests = [point for point in self.tests if point["iteration"] <= end]
+        for point in history["tests"]:
+            earlier = [one for one in self.tests if one["iteration"] < point["iteration"]]
+            self.tests = [*earlier, point]
 
     def read_until(self, holds: Callable[[], Any], timeout_s: float = 15) -> None:
         """Take in messages until `holds()`."""
@@ -107,8 +126,11 @@ class PlayedTrainer:
             self.token = self.bus.training.acquire() or 0
 
     def tell(self, *iterations: int, **fields: Any) -> None:
-        """Publish a frame with these iterations."""
+        """Publish a frame with these iterations, and `marks` beside them."""
         self.keep_lease()
+        if marks := fields.pop("marks", None):
+            history = msgspec.structs.replace(history_of(*iterations), marks=marks)
+            fields["history"] = history
         assert self.bus.training.publish_frame(frame_of(*iterations, **fields), token=self.token)
 
 

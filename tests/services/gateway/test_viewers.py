@@ -15,12 +15,12 @@ from websockets.exceptions import ConnectionClosed
 
 from ops.settings import Settings
 from services.gateway.api import create_app
-from tests.examples import checkpoint_of, frame_of, snapshot_of
+from tests.examples import checkpoint_of, frame_of, mark_of, snapshot_of
 from tests.services.gateway.people import Page, PlayedTrainer
 from tests.serving import served
 from wire.bus import Bus
 from wire.codec import decode_snapshot, decode_weights
-from wire.curve import MAX_VIEWER_POINTS, Curve
+from wire.curve import MAX_VIEWER_POINTS, MAX_VIEWER_TEST_POINTS, Curve
 from wire.messages import Evaluation, History, ResponseSignal
 
 NINE = {"loss", "acc", "batch_size", "lrate", "data_len", "data_futures_len", "iteration",
@@ -185,6 +185,113 @@ def test_a_test_accuracy_of_weights_since_replaced_is_not_told(bus: Bus, gateway
         page.read_until(lambda: page.last["test_acc"] is None)
         bus.live.publish_evaluation(Evaluation(8, 0, 0.1, live=True))
         page.read_until(lambda: page.last["test_acc"] == 0.1)
+
+
+def evaluate(bus: Bus, iteration: int, version: int | None = None) -> None:
+    version = iteration if version is None else version
+    bus.live.publish_evaluation(Evaluation(version, iteration, 0.75, live=True))
+
+
+def test_each_test_accuracy_is_a_point_of_its_iteration(bus: Bus, gateway: str) -> None:
+    trainer = PlayedTrainer(bus)
+    with Page(gateway) as page:
+        for k in (1, 2, 3):
+            trainer.tell(k)
+            page.read_until(lambda k=k: page.iterations[-1:] == [k])  # type: ignore[misc]
+            evaluate(bus, k)
+            page.read_until(lambda k=k: page.tested[-1:] == [k])  # type: ignore[misc]
+        assert page.tests == [{"version": k, "iteration": k, "test_acc": 0.75} for k in (1, 2, 3)]
+        with Page(gateway) as late, served(create_app(bus, Settings())) as second:
+            late.read_until(lambda: late.tests == page.tests)
+            with Page(second) as other:
+                other.read_until(lambda: other.tests == page.tests)
+        trainer.tell(2, history_from=1)  # restored
+        page.read_until(lambda: page.iterations == [1, 2])
+        assert page.tested == [1]
+        with Page(gateway) as late:
+            late.read()
+            assert late.tested == [1]
+
+
+def test_a_test_accuracy_that_comes_before_its_frame_is_told_with_it(
+    bus: Bus, gateway: str
+) -> None:
+    trainer = PlayedTrainer(bus)
+    with Page(gateway) as page:
+        trainer.tell(1, 2)
+        page.read_until(lambda: page.iterations == [1, 2])
+        evaluate(bus, 3)
+        page.read_until(lambda: page.last["test_acc"] == 0.75)
+        assert page.tested == []
+        trainer.tell(3, 4)
+        page.read_until(lambda: page.iterations == [1, 2, 3, 4])
+        assert page.tested == [3]
+        trainer.tell(5)
+        page.read_until(lambda: page.iterations[-1] == 5)
+        assert page.tested == [3]
+
+
+def test_a_test_point_of_weights_since_replaced_is_not_told(bus: Bus, gateway: str) -> None:
+    trainer = PlayedTrainer(bus)
+    with Page(gateway) as page:
+        trainer.tell(1, 2, 3)
+        page.read_until(lambda: page.iterations == [1, 2, 3])
+        trainer.tell(generation=7)  # reset
+        page.read_until(lambda: page.iterations == [])
+        evaluate(bus, 3, version=6)
+        trainer.tell(1, 2, 3, 4, generation=7)
+        page.read_until(lambda: page.iterations == [1, 2, 3, 4])
+        evaluate(bus, 4, version=8)
+        page.read_until(lambda: page.tested == [4])
+
+
+def test_a_new_viewer_gets_few_test_points_of_a_long_run(bus: Bus) -> None:
+    PlayedTrainer(bus).tell(900)
+    for k in range(1, 901):
+        evaluate(bus, k)
+    with served(create_app(bus, Settings())) as place, Page(place) as page:
+        page.read_until(lambda: page.iterations and page.tested)
+    assert MAX_VIEWER_TEST_POINTS // 2 < len(page.tested) <= MAX_VIEWER_TEST_POINTS
+    assert page.tested[-1] == 900
+
+
+def test_marks_reach_viewers_early_and_late(bus: Bus, gateway: str) -> None:
+    trainer = PlayedTrainer(bus)
+    with Page(gateway) as page:
+        trainer.tell(1, 2, 3, marks=[mark_of(2)])
+        trainer.tell(history_from=3, marks=[mark_of(3, "batch_size", 64)])  # while paused
+        page.read_until(lambda: page.marked == [2, 3])
+        assert page.marks[1] == {
+            "iteration": 3, "kind": "batch_size", "value": 64, "at": mark_of(3).at,
+        }  # fmt: skip
+        evaluate(bus, 3)
+        page.read_until(lambda: page.tested == [3])
+        with Page(gateway) as late, served(create_app(bus, Settings())) as second:
+            late.read_until(lambda: late.marks == page.marks)
+            with Page(second) as other:
+                other.read_until(lambda: other.marks == page.marks)
+        trainer.tell(history_from=2, marks=[mark_of(2, "restore", 9)])
+        page.read_until(lambda: [m["kind"] for m in page.marks] == ["lrate", "restore"])
+        assert page.tested == []
+
+
+def test_a_mark_after_the_last_point_stays_when_something_else_is_told(
+    bus: Bus, gateway: str
+) -> None:
+    trainer = PlayedTrainer(bus)
+    with Page(gateway) as page:
+        trainer.tell(1, 2)
+        trainer.tell(history_from=500, marks=[mark_of(500, "restore", 9)], generation=9)
+        page.read_until(lambda: page.marked == [500])
+        evaluate(bus, 500, version=9)
+        page.read_until(lambda: page.tested == [500])
+        before = len(page.frames)
+        page.send({"type": "GetStatus"})
+        page.read_until(lambda: len(page.frames) > before)
+        assert page.marked == page.tested == [500]
+        trainer.tell(501)
+        page.read_until(lambda: page.iterations[-1] == 501)
+        assert page.marked == page.tested == [500]
 
 
 def test_two_gateways_tell_the_same(bus: Bus, gateway: str) -> None:

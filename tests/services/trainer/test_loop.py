@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -12,9 +13,10 @@ from nn.model import fresh_weights
 from nn.training import descend, loss_and_gradients
 from services.data.order import epoch_order
 from services.trainer import feed as feed_module
+from services.trainer.loop import DEAD_ITERATIONS
 from wire.bus import Bus
 from wire.calls import Tune
-from wire.messages import Frame, Snapshot, WeightsInfo
+from wire.messages import Frame, Mark, MarkKind, Origin, Snapshot, WeightsInfo
 
 BATCH = 128
 
@@ -26,6 +28,13 @@ def frame_when(bus: Bus, wait_until, holds: Callable[[Frame], bool], what: str) 
 
     frame: Frame = wait_until(look, 30, what)
     return frame
+
+
+def leading(start_trainer, wait_until, **settings: object):
+    """Start a trainer, and wait until it leads: what it finds there is no change."""
+    trainer = start_trainer(**settings)
+    frame_when(trainer.bus, wait_until, lambda _: True, "the first frame")
+    return trainer
 
 
 def train(bus: Bus, wait_until, iterations: int) -> Frame:
@@ -207,8 +216,8 @@ def test_divergence_is_told_and_leaves_finite_weights(
     start_trainer, workers, bus, wait_until
 ) -> None:
     workers.add()
-    start_trainer()
-    bus.wanted.change({"learning_rate": 10.0})
+    leading(start_trainer, wait_until)
+    obeyed(bus, wait_until, learning_rate=10.0)
     version = bus.live.next_version()
     huge = fresh_weights(0, 16, False)
     huge = huge.with_arrays(array * np.float32(1e25) for array in huge.arrays)
@@ -219,6 +228,7 @@ def test_divergence_is_told_and_leaves_finite_weights(
     assert frame.signal.iteration == 5
     assert "learning rate 10 is too high" in frame.signal.problem
     assert not frame.signal.training
+    assert brief(marks_of(bus)) == [("lrate", 0, 10.0), ("upload", 5, version), ("diverged", 5, 10)]
     assert all(np.isfinite(array).all() for array in bus.live.latest().weights.arrays)
     revision = bus.wanted.change({"learning_rate": 0.01})
     frame = frame_when(bus, wait_until, lambda f: f.revision >= revision, "the remedy")
@@ -229,3 +239,198 @@ def test_a_trainer_without_workers_says_that_it_waits(start_trainer, bus, wait_u
     start_trainer()
     bus.wanted.change({"training": 1, "iterations": None})
     frame_when(bus, wait_until, lambda f: f.signal.trainer == "waiting for data", "the word")
+
+
+# --- marks ----------------------------------------------------------------------------------
+def marks_of(bus: Bus) -> list[Mark]:
+    """Return the marks that somebody gets who comes now."""
+    return bus.training.curve().history().marks
+
+
+def brief(marks: list[Mark]) -> list[tuple[MarkKind, int, float]]:
+    return [(mark.kind, mark.iteration, mark.value) for mark in marks]
+
+
+def replace(bus: Bus, iteration: int, origin: Origin, train: int | None = None) -> int:
+    """Replace the run's weights; return the version."""
+    version = bus.live.next_version()
+    fresh = Snapshot(fresh_weights(0, 16, False), WeightsInfo(version, iteration, origin))
+    assert bus.live.replace(fresh, train=train)
+    return version
+
+
+def obeyed(bus: Bus, wait_until, **changes: float) -> Frame:
+    revision = bus.wanted.change(changes)
+    return frame_when(bus, wait_until, lambda f: f.revision >= revision, "obedience")
+
+
+def adopted(bus: Bus, wait_until, version: int) -> Frame:
+    return frame_when(bus, wait_until, lambda f: f.generation >= version, "the adoption")
+
+
+def test_each_change_of_a_setting_leaves_a_mark_also_while_paused(
+    start_trainer, workers, bus, wait_until
+) -> None:
+    workers.add()
+    leading(start_trainer, wait_until)
+    before = int(time.time() * 1000)
+    obeyed(bus, wait_until, learning_rate=0.5)
+    assert brief(marks_of(bus)) == [("lrate", 0, 0.5)]
+    train(bus, wait_until, 20)
+    obeyed(bus, wait_until, learning_rate=0.5, batch_size=64, cache_size=4)
+    assert brief(marks_of(bus)) == [
+        ("lrate", 0, 0.5),
+        ("batch_size", 20, 64),
+        ("cache_size", 20, 4),
+    ]
+    times = [mark.at for mark in marks_of(bus)]
+    assert before <= times[0] < times[1] < times[2] <= time.time() * 1000 + 3
+
+
+def test_marks_come_with_the_frame_that_tells_of_the_change(
+    start_trainer, workers, bus, wait_until
+) -> None:
+    workers.add()
+    start_trainer()
+    train(bus, wait_until, 1)
+    stop, subscribed = threading.Event(), threading.Event()
+    told: list[tuple[float, list[Mark]]] = []
+
+    def listen() -> None:
+        for news in bus.training.follow_frames(stop):
+            if isinstance(news, Frame):
+                told.append((news.signal.lrate, news.signal.history.marks))
+            subscribed.set()
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    subscribed.wait(5)
+    obeyed(bus, wait_until, learning_rate=0.25)
+    wait_until(lambda: told and told[-1][0] == 0.25, what="the frame")
+    stop.set()
+    listener.join()
+    assert [brief(marks) for _, marks in told if marks] == [[("lrate", 1, 0.25)]]
+
+
+def test_weights_that_are_replaced_leave_a_mark_where_the_run_went(
+    start_trainer, workers, bus, wait_until
+) -> None:
+    workers.add()
+    start_trainer()
+    train(bus, wait_until, 25)
+    obeyed(bus, wait_until, cache_size=8)
+    upload = replace(bus, 25, "upload")
+    adopted(bus, wait_until, upload)
+    assert brief(marks_of(bus)) == [("cache_size", 25, 8), ("upload", 25, upload)]
+    restore = replace(bus, 10, "restore")
+    adopted(bus, wait_until, restore)
+    assert brief(marks_of(bus)) == [("restore", 10, restore)]
+    obeyed(bus, wait_until, cache_size=4)
+    reset = replace(bus, 0, "reset", train=5)
+    frame_when(bus, wait_until, lambda f: f.signal.iteration == 5, "a new run")
+    assert brief(marks_of(bus)) == [("reset", 0, reset)]
+
+
+def test_a_drawing_that_is_taught_leaves_a_mark(start_trainer, workers, bus, wait_until) -> None:
+    workers.add()
+    start_trainer()
+    train(bus, wait_until, 10)
+    image = np.random.default_rng(1).random((1, 784), dtype=np.float32)
+    version = bus.calls.call("trainer", Tune(image.tobytes(), [4])).version
+    assert brief(marks_of(bus)) == [("tune", 10, version)]
+    bus.wanted.change({"learning_rate": 10.0})
+    huge = np.full((1, 784), 1e38, np.float32)
+    assert bus.calls.call("trainer", Tune(huge.tobytes(), [4])).status == 422
+    assert [mark.kind for mark in marks_of(bus)] == ["tune", "lrate"]
+
+
+def test_the_next_trainer_has_the_marks_and_makes_none_of_what_it_finds(
+    start_trainer, workers, bus, wait_until
+) -> None:
+    workers.add()
+    first = leading(start_trainer, wait_until)
+    obeyed(bus, wait_until, learning_rate=0.5)
+    train(bus, wait_until, 5)
+    marks = marks_of(bus)
+    first.stop()
+    revision = bus.wanted.change({"learning_rate": 0.25})
+    second = start_trainer()
+    frame_when(bus, wait_until, lambda f: f.revision >= revision, "the second trainer")
+    train(bus, wait_until, 5)
+    assert marks_of(bus) == marks
+    second.stop()
+    restore = replace(bus, 3, "restore")  # while nobody leads
+    start_trainer()
+    adopted(bus, wait_until, restore)
+    assert brief(marks_of(bus)) == [("lrate", 0, 0.5), ("restore", 3, restore)]
+
+
+# --- where a training began -----------------------------------------------------------------
+def test_where_a_training_began_is_told_and_survives_restart_and_restore(
+    start_trainer, workers, bus, wait_until
+) -> None:
+    workers.add()
+    first = start_trainer()
+    train(bus, wait_until, 5)
+
+    def bounds(holds: Callable[[Frame], bool]) -> tuple[int | None, int | None]:
+        signal = frame_when(bus, wait_until, holds, "the frame").signal
+        return signal.start_iteration, signal.target_iteration
+
+    revision = bus.wanted.change({"training": 1, "iterations": 1_000_000})
+    assert bounds(lambda f: f.revision >= revision) == (5, 1_000_005)
+    first.stop()
+    start_trainer()
+    revision = bus.wanted.change({"cache_size": 5})
+    assert bounds(lambda f: f.revision >= revision) == (5, 1_000_005)
+    version = replace(bus, 0, "reset")
+    start, target = bounds(lambda f: f.generation >= version)
+    assert start is not None
+    assert start <= 5
+    assert target == start + 1_000_000
+    revision = bus.wanted.change({"training": 0})
+    assert bounds(lambda f: f.revision >= revision) == (None, None)
+
+
+# --- a network that has died ----------------------------------------------------------------
+@pytest.mark.parametrize("biases", [False, True])
+def test_a_network_that_has_died_stops_and_says_so_until_it_is_reset(
+    start_trainer, workers, bus, wait_until, biases: bool
+) -> None:
+    workers.add()
+    start_trainer(biases=biases)
+    weights = fresh_weights(0, 16, biases)
+    weights.matrices[0][:] = -1  # all images are at least 0: no hidden unit is ever on
+    version = bus.live.next_version()
+    bus.live.replace(Snapshot(weights, WeightsInfo(version, 7, "upload")), train=1000)
+    frame = frame_when(bus, wait_until, lambda f: f.signal.problem is not None, "the problem")
+    assert frame.signal.problem == (
+        "The network has died: all its hidden units are off. Lower the learning rate, then reset."
+    )
+    died_at = 7 + DEAD_ITERATIONS
+    assert (frame.signal.iteration, frame.signal.training) == (died_at, False)
+    assert brief(marks_of(bus)) == [("upload", 7, version), ("diverged", died_at, 0.1)]
+    assert (bus.live.latest().weights.matrices[0] == -1).all()  # it is left as it is
+    assert obeyed(bus, wait_until, learning_rate=0.01).signal.problem == frame.signal.problem
+    fresh = bus.live.next_version()
+    alive = Snapshot(fresh_weights(0, 16, biases), WeightsInfo(fresh, 0, "reset"))
+    bus.live.replace(alive, train=2 * DEAD_ITERATIONS)
+    frame = frame_when(
+        bus, wait_until, lambda f: f.generation == fresh and not f.signal.training, "a new run"
+    )
+    assert (frame.signal.iteration, frame.signal.problem) == (2 * DEAD_ITERATIONS, None)
+
+
+# --- workers --------------------------------------------------------------------------------
+def test_workers_are_told_with_their_rates(start_trainer, bus, wait_until) -> None:
+    start_trainer()
+    for number in range(70):
+        bus.flow.heartbeat(f"host:{number:02}", 0)
+    signal = frame_when(bus, wait_until, lambda f: f.signal.data_workers == 70, "workers").signal
+    assert [worker.name for worker in signal.workers] == [f"host:{k:02}" for k in range(64)]
+    for number in range(1, 70):
+        bus.flow.sign_off(f"host:{number:02}")
+    bus.flow.heartbeat("host:00", 1000)
+    signal = frame_when(bus, wait_until, lambda f: f.signal.data_workers == 1, "one left").signal
+    assert [worker.name for worker in signal.workers] == ["host:00"]
+    assert signal.workers[0].batches_per_second > 50

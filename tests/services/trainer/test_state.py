@@ -27,7 +27,7 @@ def state() -> State:
 def test_start_for_some_iterations_sets_the_target_from_here(state: State) -> None:
     assert not state.obey(changed(training=True, started=1, iterations=50))
     assert state.training
-    assert state.target_iteration == 150
+    assert (state.start_iteration, state.target_iteration) == (100, 150)
     state.iteration = 150
     assert state.at_target
 
@@ -37,14 +37,14 @@ def test_the_same_start_seen_again_keeps_its_target(state: State) -> None:
     state.obey(start)
     state.iteration = 120
     state.obey(msgspec.structs.replace(start, learning_rate=0.2))
-    assert state.target_iteration == 150
+    assert (state.start_iteration, state.target_iteration) == (100, 150)
 
 
 def test_a_start_without_end_after_one_with(state: State) -> None:
     state.obey(changed(training=True, started=1, iterations=50))
     state.obey(changed(training=True, started=2))
     assert state.training
-    assert state.target_iteration is None
+    assert (state.start_iteration, state.target_iteration) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,27 @@ def test_an_upload_goes_on_at_its_place_in_the_data(state: State) -> None:
     state.iteration = 110
     state.adopt(Snapshot(fresh_weights(9, 16, False), WeightsInfo(7, 500, "restore")), 7)
     assert (state.iteration, state.place) == (500, Place(2, 64))
-    assert state.target_iteration == 540  # what was left is left
+    # What was left is left, and what was done is done.
+    assert (state.start_iteration, state.target_iteration) == (490, 540)
+
+
+def test_what_settings_change_is_told_and_no_more(state: State) -> None:
+    start = changed(training=True, started=1, iterations=5)
+    assert state.changes(start) == []
+    assert state.changes(msgspec.structs.replace(start, learning_rate=0.2)) == [("lrate", 0.2)]
+    other = changed(batch_size=64, learning_rate=0.2, cache_size=4)
+    assert state.changes(other) == [("batch_size", 64), ("lrate", 0.2), ("cache_size", 4)]
+    state.obey(other)
+    assert state.changes(other) == []
+
+
+def test_what_befell_the_network_is_told_until_other_weights_come(state: State) -> None:
+    state.died, state.problem = True, "The network has died."
+    state.obey(changed(learning_rate=0.01))
+    assert state.problem == "The network has died."
+    state.adopt(Snapshot(fresh_weights(9, 16, False), WeightsInfo(7, 0, "reset")), 7)
+    assert state.problem is None
+    assert not state.died
 
 
 def test_a_checkpoint_brings_everything_back(state: State) -> None:
