@@ -76,12 +76,11 @@ function createPickers(store) {
       choose(store, pair);
     }),
   );
-  let drawn = null;
+  let drawn = {};
 
   return function render({ weights, view }) {
-    const content = JSON.stringify([weights.versions, view.compare]);
-    if (content === drawn) return;
-    drawn = content;
+    if (weights.versions === drawn.versions && view.compare === drawn.compare) return;
+    drawn = { versions: weights.versions, compare: view.compare };
     const entries = optionsOf(weights.versions, view.compare);
     selects.forEach((select, nth) => {
       fillSelect(select, entries);
