@@ -4,6 +4,7 @@ import { NAMED_WORKERS } from "./machine.js";
 
 export const WIDE_FROM = 980; // the width from which the parts stand side by side
 const TALL_AT_MOST = 560;
+const SQUARE_PITCHES = [20, 17, 14]; // of many workers: the largest that all have room at
 const SERVICES = ["gateway", "inference", "weights", "data-api"];
 
 /**
@@ -170,10 +171,10 @@ function workerCells({ x, y, width, height }, count) {
       height: 46,
     }));
   }
-  const pitch = 14;
+  const room = (pitch) => Math.floor((inner.width + 4) / pitch) * Math.floor((inner.height + 4) / pitch);
+  const pitch = SQUARE_PITCHES.find((one) => room(one) >= count) ?? SQUARE_PITCHES.at(-1);
   const perRow = Math.floor((inner.width + 4) / pitch);
-  const fits = perRow * Math.floor((inner.height + 4) / pitch);
-  return Array.from({ length: Math.min(count, fits) }, (_, index) => ({
+  return Array.from({ length: Math.min(count, room(pitch)) }, (_, index) => ({
     x: inner.x + (index % perRow) * pitch,
     y: inner.y + Math.floor(index / perRow) * pitch,
     width: pitch - 4,
