@@ -5,7 +5,6 @@ import { blankSheet } from "../core/brush.js";
 import { part, setNote, setText } from "../dom.js";
 import { createGrid, paintOn } from "../grid.js";
 import { followKeys } from "../grid_keys.js";
-import { readImageFile } from "../image_file.js";
 import { followImages } from "../image_drop.js";
 
 /** Where Ctrl-Z and pasted text mean the text. */
@@ -36,7 +35,7 @@ export function createDrawPanel(store) {
     sheet: document.querySelector("[data-panel=draw]"),
     input: part("load-image"),
     isText: (target) => target.closest?.(TEXT_FIELDS) != null,
-    onFile: (file, name) => isShown(store) && load(store, () => readImageFile(file, name)),
+    onFile: (file, name) => isShown(store) && load(store, () => loadImage(file, name)),
   });
 
   return function render(state) {
@@ -149,6 +148,14 @@ function createInputPreview(store) {
     painted = input;
     paintOn(canvas, input);
   };
+}
+
+/** What decodes pictures is fetched with the first one: most visitors draw. */
+async function loadImage(file, name) {
+  const { readImageFile } = await import("../image_file.js").catch(() => {
+    throw new Error("The server cannot be reached: it has what is needed to read a picture.");
+  });
+  return readImageFile(file, name);
 }
 
 function loadSample() {
