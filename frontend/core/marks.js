@@ -46,18 +46,25 @@ export function followTests(curve, tests) {
  */
 export function followMarks(curve, marks, signal) {
   const known = new Set(curve.marks.map(identityOf));
-  const fresh = marks.filter((mark) => mark.kind in SETTINGS || mark.kind in WEIGHTS).filter((mark) => !known.has(identityOf(mark)));
+  const since = curve.marks[0]?.kind === "reset" ? curve.marks[0].at : -Infinity; // older ones were left out
+  const fresh = marks.filter((mark) => isKnownKind(mark) && mark.at >= since && !known.has(identityOf(mark)));
   for (const mark of fresh.sort((a, b) => a.at - b.at)) {
     const earlier = curve.marks.findLast(({ kind }) => kind === mark.kind)?.value;
     const before = mark.kind in SETTINGS ? (earlier ?? curve.settings?.[mark.kind] ?? null) : null;
     curve.marks.push({ ...mark, before: before === mark.value ? null : before });
   }
-  curve.marks = curve.marks.sort((a, b) => a.at - b.at).slice(-MAX_MARKS);
+  curve.marks = sinceReset(curve.marks.sort((a, b) => a.at - b.at)).slice(-MAX_MARKS);
   const { lrate, batch_size, cache_size } = signal;
   curve.settings = { lrate, batch_size, cache_size };
   return fresh.length > 0;
 }
 
+/** What was done before the last reset was done to a run that is gone; the server keeps those at iteration 0. */
+function sinceReset(marks) {
+  return marks.slice(Math.max(0, marks.findLastIndex(({ kind }) => kind === "reset")));
+}
+
+const isKnownKind = ({ kind }) => kind in SETTINGS || kind in WEIGHTS;
 const identityOf = ({ kind, at }) => `${kind} ${at}`;
 
 /** A mark in a sentence's words: "learning rate 0.1 → 0.5". */

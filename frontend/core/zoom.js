@@ -4,7 +4,8 @@ const FEWEST_ITERATIONS = 10;
 
 /** The range that is shown: the zoom, or everything; a curve that has hardly begun is not stretched over the whole width. */
 export function shownRange(zoom, [first, last]) {
-  return zoom ?? [first, Math.max(last, first + FEWEST_ITERATIONS)];
+  if (zoom !== null && zoom[0] < zoom[1]) return zoom; // a link may say anything
+  return [first, Math.max(last, first + FEWEST_ITERATIONS)];
 }
 
 /** The zoom that shows `from` to `to`, in either order, within the run's `extent`; null where that is all of it. */

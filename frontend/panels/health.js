@@ -9,7 +9,12 @@ const WORDS = {
   diverged: "The loss was no longer a number, so training stopped and went back a little. Lower the learning rate, then start again, or reset the weights.",
   dead: "The loss stands at 2.3026: a step was so long that all hidden units are off, and nothing can be learnt any more. Lower the learning rate, then reset the weights or restore a version.",
 };
-const NEEDS_RESET = ["dead", "diverged"];
+/** What is left to do once the learning rate has been lowered. */
+const THEN = {
+  diverging: "If the loss stays high, reset the weights or restore a version.",
+  diverged: "Start again, or reset the weights.",
+  dead: "Now reset the weights, or restore a version: a network whose hidden units are all off learns nothing at any rate.",
+};
 
 /** Returns render(state). */
 export function createHealthNotice(store) {
@@ -20,10 +25,16 @@ export function createHealthNotice(store) {
   const resetButton = part("health-reset");
   let judged = { health: null, revision: -1, rate: null }; // `rate`: at which it went wrong
 
+  /** The learning rate at which it went wrong: the mark tells a page that came late. */
+  function rateOf(health, { curve, signal }) {
+    const mark = curve.marks.findLast(({ kind }) => kind === "diverged");
+    return health !== "diverging" && mark !== undefined ? mark.value : (signal?.lrate ?? null);
+  }
+
   function judge({ curve, signal }) {
     if (judged.revision === curve.revision) return;
     const health = healthOf(curve, judged.health);
-    const rate = health === judged.health ? judged.rate : (signal?.lrate ?? null);
+    const rate = health === judged.health ? judged.rate : rateOf(health, { curve, signal });
     judged = { health, revision: curve.revision, rate };
   }
 
@@ -50,9 +61,10 @@ export function createHealthNotice(store) {
     notice.hidden = health === null;
     if (health === null) return;
     const present = state.signal?.lrate ?? 0;
-    setText(words, WORDS[health]);
+    const lowered = present > 0 && present < rate;
+    setText(words, lowered ? `The learning rate is ${present} now. ${THEN[health]}` : WORDS[health]);
     setText(rateButton, `Set it to ${gentlerRate(present)}`);
-    rateButton.hidden = !(present > 0) || present < rate; // it was lowered: that is done
-    resetButton.hidden = !NEEDS_RESET.includes(health) && !rateButton.hidden;
+    rateButton.hidden = !(present > 0) || lowered;
+    resetButton.hidden = !rateButton.hidden;
   };
 }

@@ -11,25 +11,29 @@ export function createMarksList(store, look) {
   const details = part("curve-marks");
   const title = document.querySelector("[data-part=curve-marks-title]");
   const list = document.querySelector("[data-part=curve-marks-list]");
-  let listed = null;
+  const rows = new Map(); // of what is listed: mark to row
 
+  /** Rows that stay are left alone: one of them may have the focus. */
   function fill(marks) {
-    const rows = marks.slice(-LISTED).reverse().map((mark) => rowOf(mark, look));
-    list.replaceChildren(...rows);
-    listed = marks;
+    const newest = marks.slice(-LISTED);
+    for (const [mark, row] of rows) {
+      if (newest.includes(mark)) continue;
+      row.remove();
+      rows.delete(mark);
+    }
+    for (const mark of newest) {
+      if (rows.has(mark)) continue;
+      rows.set(mark, rowOf(mark, look));
+      list.prepend(rows.get(mark)); // a mark that is new is newer than the others
+    }
   }
   details.addEventListener("toggle", () => details.open && fill(store.state.curve.marks));
 
   return function render({ curve: { marks } }) {
-    details.hidden = marks.length === 0;
+    if (details.hidden !== (marks.length === 0)) details.hidden = marks.length === 0;
     setText(title, `What was changed (${marks.length})`);
-    // A row that has the focus stays until the next change.
-    if (details.open && !sameMarks(marks, listed)) fill(marks);
+    if (details.open) fill(marks);
   };
-}
-
-function sameMarks(marks, others) {
-  return others !== null && marks.length === others.length && marks.every((mark, nth) => mark === others[nth]);
 }
 
 function rowOf(mark, look) {

@@ -41,6 +41,15 @@ test("marks are in the order of their times, at most so many, the newest", () =>
   assert.deepEqual([curve.marks[0].at, curve.marks.at(-1).at], [101, 300]);
 });
 
+test("what was done before a reset belongs to a run that is gone", () => {
+  const marks = [mark(0, "lrate", 0.5, 1), mark(0, "reset", 4, 2), mark(0, "lrate", 0.1, 3)];
+  const curve = after(signalAt(0, { marks }));
+  assert.deepEqual(curve.marks.map(markWords), ["weights reset", "learning rate 0.5 → 0.1"]);
+  const { revision } = curve;
+  followSignal(curve, signalAt(0, { marks }));
+  assert.deepEqual([curve.marks.length, curve.revision], [2, revision]);
+});
+
 test("a kind of mark that this page does not know is left out", () => {
   assert.deepEqual(after(signalAt(7, { marks: [mark(7, "momentum", 1)] })).marks, []);
 });

@@ -8,6 +8,7 @@ test("without a zoom all is shown, and a young curve is not stretched", () => {
   assert.deepEqual(shownRange(null, RUN), RUN);
   assert.deepEqual(shownRange(null, [0, 2]), [0, 10]);
   assert.deepEqual(shownRange([5, 20], RUN), [5, 20]);
+  assert.deepEqual(shownRange([20, 5], RUN), RUN);
 });
 
 test("a drag in either direction shows what it passed, in whole iterations", () => {
