@@ -41,6 +41,26 @@ export const GLOSSARY = {
     short: "A table of what is taken for what: a row for each digit that there is, a column for each that is read.",
     more: "The diagonal counts the right readings. Strong colours beside it are the mistakes that are made most often: 4 and 9, for one.",
   },
+  loss: {
+    short: "How wrong the network was about a batch: it is high where a wrong digit was given a high probability.",
+    more: "Ten equal guesses make 2.30, a sure and right answer nearly 0. If it climbs, the learning rate is too high.",
+  },
+  accuracy: {
+    short: "The share of a batch that the network read rightly just before it learnt from it.",
+    more: "It jumps, because a batch is only a few digits; the bold line is the average.",
+  },
+  "test accuracy": {
+    short: "The share of the test digits that it reads rightly. It never trains on them, so it cannot know them by heart.",
+    more: "This is the number that counts. Far below the accuracy in training, it has learnt examples by heart, not digits.",
+  },
+  smoothing: {
+    short: "The bold line is an average over so many iterations; the faint one is every single batch.",
+    more: "More: calmer, and later to show a change. At the start of a run it averages over fewer, and over none at 0.",
+  },
+  "logarithmic scale": {
+    short: "Each step up the axis multiplies the loss instead of adding to it, so 0.1 to 0.01 takes as much room as 1 to 0.1.",
+    more: "Use it late in a run, when a plain scale shows a flat line at the bottom, or to see how far a loss has run away.",
+  },
   weights: {
     short: "The numbers that the network multiplies its inputs by, one for each connection: about 100,000. Learning changes them, nothing else.",
     more: "So whoever has the weights has all that was learnt: they can be kept, fetched as a file, and put back.",
@@ -100,25 +120,5 @@ export const GLOSSARY = {
   epoch: {
     short: "Once through the whole training set: 60,000 digits in MNIST, 469 batches of 128.",
     more: "Each epoch goes through them in another order. A first epoch teaches most; later ones refine.",
-  },
-  loss: {
-    short: "How wrong the network was about a batch: it is high where a wrong digit was given a high probability.",
-    more: "Ten equal guesses make 2.30, a sure and right answer nearly 0. If it climbs, the learning rate is too high.",
-  },
-  accuracy: {
-    short: "The share of a batch that the network read rightly just before it learnt from it.",
-    more: "It jumps, because a batch is only a few digits; the bold line is the average.",
-  },
-  "test accuracy": {
-    short: "The share of the test digits that it reads rightly. It never trains on them, so it cannot know them by heart.",
-    more: "This is the number that counts. Far below the accuracy in training, it has learnt examples by heart, not digits.",
-  },
-  smoothing: {
-    short: "The bold line is an average over so many iterations; the faint one is every single batch.",
-    more: "More: calmer, and later to show a change. At the start of a run it averages over fewer, and over none at 0.",
-  },
-  "logarithmic scale": {
-    short: "Each step up the axis multiplies the loss instead of adding to it, so 0.1 to 0.01 takes as much room as 1 to 0.1.",
-    more: "Use it late in a run, when a plain scale shows a flat line at the bottom, or to see how far a loss has run away.",
   },
 };
