@@ -9,16 +9,17 @@ export function createThumb(onPress) {
   const element = document.createElement("li");
   const button = document.createElement("button");
   const canvas = document.createElement("canvas");
-  const [words, detail] = ["thumb-words", "thumb-detail"].map((name) => {
+  const [words, detail, spoken] = ["thumb-words", "thumb-detail", "sr-only"].map((name) => {
     const line = document.createElement("span");
     line.className = name;
+    line.ariaHidden = name === "sr-only" ? null : "true"; // said in whole words instead
     return line;
   });
   button.type = "button";
   button.className = "thumb";
   canvas.width = SIDE;
   canvas.height = SIDE;
-  button.append(canvas, words, detail);
+  button.append(canvas, words, detail, spoken);
   element.append(button);
   button.addEventListener("click", onPress);
   let painted = null;
@@ -30,7 +31,7 @@ export function createThumb(onPress) {
       painted = image;
       setText(words, line);
       setText(detail, second);
-      if (button.getAttribute("aria-label") !== name) button.setAttribute("aria-label", name);
+      setText(spoken, name);
       if (button.title !== title) button.title = title;
       setFlag(button, "wrong", wrong);
       element.hidden = false;
