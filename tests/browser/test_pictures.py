@@ -103,6 +103,14 @@ def test_a_file_that_is_no_drawing_is_refused_with_the_reason(
     expect(page.locator(ERROR)).to_be_hidden()
 
 
+def test_a_picture_that_cannot_be_read_for_want_of_the_server_is_explained(page: Page) -> None:
+    page.route("**/image_file.js", lambda route: route.abort())
+    choose(page, "one.png", "image/png", photo())
+    expect(page.locator(ERROR)).to_contain_text("The server cannot be reached")
+    page.unroute("**/image_file.js")
+    expect(page.get_by_test_id("load-sample")).to_be_enabled()
+
+
 def bring(page: Page, selector: str, kind: str, content: bytes) -> bool:
     """Drop a file on an element, or paste it there; return whether the page took it."""
     taken: bool = page.evaluate(
