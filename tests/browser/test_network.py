@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -349,6 +350,21 @@ def test_the_stream_of_weights_is_bounded_and_stops_when_nobody_sees_it(
     api.post("/control", json={"type": "Stop"}).raise_for_status()
 
 
+def asked_rates(page: Page) -> list[float]:
+    """Return a list that grows with each subscription: how often a second it asks for weights."""
+    rates: list[float] = []
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+
+    def note(event: dict[str, Any]) -> None:
+        signal = json.loads(event["response"]["payloadData"])
+        if signal["type"] == "Subscribe":
+            rates.append(signal["weights_hz"])
+
+    session.on("Network.webSocketFrameSent", note)
+    return rates
+
+
 # Headless Chromium never hides a tab; the page learns of it as from a browser that does.
 HIDE_TAB = """() => {
     Object.defineProperty(document, "hidden", { value: true });
@@ -418,8 +434,12 @@ def test_a_network_of_another_size_with_biases_is_shown_in_pages(
     stack = make_stack(INKLING_HIDDEN_UNITS="300", INKLING_BIASES="true")
     stack.start()
     page = browser.new_page(viewport={"width": 1280, "height": 900})
+    rates = asked_rates(page)
     page.goto(stack.url)
     panel = look_inside(page)
+    frame_bytes = 2 * (784 * 300 + 300 + 300 * 10 + 10)
+    wait_until(lambda: page.evaluate("true") and rates[-1] < 6, what="a lower rate")
+    assert 1_000_000 < rates[-1] * frame_bytes < 2_500_000
     expect(page.get_by_test_id("tiles-shown")).to_have_text("1 to 128 of 300")
     page.get_by_test_id("tiles-on").click()
     expect(panel.locator(TILES).first).to_have_attribute("aria-label", "Unit 128")
