@@ -19,12 +19,24 @@ export function createGallery(store, measure) {
   const title = document.querySelector("[data-part=gallery-title]");
   const words = document.querySelector("[data-part=gallery-words]");
   const error = document.querySelector("[data-part=gallery-error]");
+  const spoken = document.querySelector("[data-part=quality-note]");
   const [worst, newest, more] = [part("gallery-worst"), part("gallery-newest"), part("gallery-more")];
   const load = createLoader(store, set, measure);
 
-  worst.addEventListener("click", () => set({ field: null, limit: FIRST, note: null }));
-  newest.addEventListener("click", () => load());
-  more.addEventListener("click", () => set({ limit: MOST }));
+  // Each of these buttons goes away when it is pressed: the focus moves on before.
+  const focusMatrix = () => part("confusion").querySelector("[tabindex='0']").focus({ preventScroll: true });
+  worst.addEventListener("click", () => {
+    focusMatrix();
+    set({ field: null, limit: null, note: null });
+  });
+  newest.addEventListener("click", () => {
+    focusMatrix();
+    load();
+  });
+  more.addEventListener("click", () => {
+    list.querySelector("li:nth-last-child(1 of :not([hidden])) button").focus({ preventScroll: true });
+    set({ limit: MOST });
+  });
   /** The worst mistakes follow the network; images that somebody chose or is pointing at stay. */
   const follow = () => {
     const { quality, onScreen } = store.state;
@@ -45,7 +57,7 @@ export function createGallery(store, measure) {
     setText(title, titleOf(quality.field));
     setText(words, wording(quality));
     setNote(error, imagesError);
-    setNote(document.querySelector("[data-part=quality-note]"), note);
+    setText(spoken, note ?? "");
     setFlag(list, "pending", imagesBusy && !isShown(quality));
     worst.hidden = quality.field === null;
     newest.hidden = images === null || quality.field === null || images.version === report?.version;
@@ -119,11 +131,14 @@ function createLoader(store, set, measure) {
       }
     },
     onAnswer: (images) => {
+      if (!isShown({ images, field: store.state.quality.field })) return; // another field was chosen, and is asked for next
       set({ images, imagesBusy: false, imagesError: null });
       // Said aloud only to somebody who asked: the worst mistakes change every second.
       if (images.field !== null) set({ note: `${titleOf(images.field)}. ${wording(store.state.quality)}` });
     },
-    onError: (problem) => set({ imagesBusy: false, imagesError: problem.message }),
+    onError: (problem, { field }) => {
+      if (field === store.state.quality.field) set({ imagesBusy: false, imagesError: problem.message });
+    },
   });
   return () => {
     const { field, limit } = store.state.quality;

@@ -19,7 +19,11 @@ export function createQualityPanel(store) {
   const measure = followEvaluations(store, set);
   const hold = part("quality-hold");
   hold.addEventListener("change", () => set({ held: hold.checked }));
-  const renderConfusion = createConfusion((field) => set({ field, note: null, limit: null }));
+  const renderConfusion = createConfusion(({ label, digit }) => {
+    const chosen = store.state.quality.field;
+    const again = chosen?.label === label && chosen.digit === digit; // pressed once more: let go
+    set({ field: again ? null : { label, digit }, note: null, limit: null });
+  });
   const renderGallery = createGallery(store, measure);
   const renderStrip = createStrip(store);
   const body = document.querySelector("[data-part=quality-body]");

@@ -120,6 +120,7 @@ def test_a_field_shows_its_images_and_one_of_them_goes_onto_the_sheet(
     expect(page.get_by_test_id("quality-note")).to_contain_text(f"Test image {number[1]}")
     look_at(page)
     page.get_by_test_id("gallery-worst").click()
+    expect(page.get_by_test_id(f"field-{label}-{digit}")).to_be_focused()
     expect(page.get_by_test_id("gallery-title")).to_have_text("The worst mistakes")
     expect(images(page)).to_have_count(FIRST_IMAGES)
 
@@ -137,6 +138,7 @@ def test_the_worst_mistakes_are_the_surest_and_there_are_more(
     expect(words).to_have_text(expected[:FIRST_IMAGES])
     page.get_by_test_id("gallery-more").click()
     expect(words).to_have_text(expected)
+    expect(images(page).nth(FIRST_IMAGES - 1)).to_be_focused()
 
 
 def test_the_matrix_by_keyboard_alone(page: Page, trained: dict[str, Any]) -> None:
@@ -155,6 +157,9 @@ def test_the_matrix_by_keyboard_alone(page: Page, trained: dict[str, Any]) -> No
     page.keyboard.press("PageDown")
     page.keyboard.press("Enter")
     expect(page.get_by_test_id("gallery-title")).to_have_text("9 read as 8")
+    expect(page.get_by_test_id("quality-note")).to_contain_text("9 read as 8")
+    page.keyboard.press("Enter")  # once more lets go of it
+    expect(page.get_by_test_id("gallery-title")).to_have_text("The worst mistakes")
     page.keyboard.press("Tab")
     assert not page.evaluate("document.activeElement.closest('.confusion') !== null")
     page.keyboard.press("Shift+Tab")
