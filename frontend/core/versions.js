@@ -50,11 +50,10 @@ export function sortVersions(versions, { key, descending }) {
 
 const valueOf = (entry, key) => (key === "origin" ? originWords(entry.origin) : (entry[key] ?? null));
 
-/** The highest test accuracy of all, or null where none is higher than another. */
-export function bestAccuracy(versions) {
-  const known = versions.map(({ test_acc }) => test_acc).filter(Number.isFinite);
-  const best = known.reduce((high, value) => Math.max(high, value), -Infinity);
-  return known.some((value) => value < best) ? best : null;
+/** The version with the highest test accuracy, the newest of equals; null where none is better than another. */
+export function bestVersion(versions) {
+  const ranked = sortVersions(versions, { key: "test_acc", descending: true }).filter(({ test_acc }) => Number.isFinite(test_acc));
+  return ranked.length > 0 && ranked.at(-1).test_acc < ranked[0].test_acc ? ranked[0].version : null;
 }
 
 /**
@@ -71,6 +70,19 @@ export function ago(created, now) {
   const minutes = Math.floor((now - Date.parse(created)) / MINUTE_MS);
   if (Number.isNaN(minutes) || minutes >= MINUTES_SAID) return "";
   return minutes < 1 ? "just now" : `${minutes} min ago`; // also where the server's clock is ahead of ours
+}
+
+/**
+ * The entry of `versions` (newest first) whose weights are the live ones, or null. `live` is the version of these. The trainer
+ * publishes weights that it has taken over once more, under another number: at rest the newest entry is what it took over,
+ * if it stands at the same place in the training (`signal`).
+ */
+export function liveEntry(versions, live, signal) {
+  const exact = versions.find(({ version }) => version === live);
+  if (exact !== undefined || signal === null || signal.training) return exact ?? null;
+  const newest = versions.find(({ version }) => version <= live);
+  if (newest === undefined || newest.iteration !== signal.iteration) return null;
+  return newest.loss === null || newest.loss === signal.loss ? newest : null; // what is uploaded or reset has no loss of its own
 }
 
 /** The number of the newest version older than `version`, or null: what was live before it, if it was put in its place. */

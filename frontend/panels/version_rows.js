@@ -18,7 +18,7 @@ export function createRows(body, template) {
   }
 
   return {
-    /** Show these versions in this order; `best` is the test accuracy of the best one. */
+    /** Show these versions in this order; `best` is the number of the best one. */
     show(versions, best) {
       const focused = body.contains(document.activeElement) ? document.activeElement : null;
       const wanted = new Set(versions.map(({ version }) => version));
@@ -30,7 +30,8 @@ export function createRows(body, template) {
       let next = body.firstElementChild;
       for (const entry of versions) {
         const record = rowFor(entry.version);
-        if (record.entry !== entry || record.best !== best) fill(record, entry, best);
+        const isBest = entry.version === best;
+        if (record.entry !== entry || record.isBest !== isBest) fill(record, entry, isBest);
         if (record.row === next) next = next.nextElementSibling;
         else body.insertBefore(record.row, next);
       }
@@ -62,10 +63,10 @@ function makeRow(template, version) {
   radio.value = String(version);
   setText(cells.number, String(version));
   cells.live.hidden = true;
-  return { row, cells, radio, entry: null, best: null };
+  return { row, cells, radio, entry: null, isBest: false };
 }
 
-function fill(record, entry, best) {
+function fill(record, entry, isBest) {
   const { cells, radio, row } = record;
   const { version, name, created, test_acc } = entry;
   radio.setAttribute("aria-label", `Choose version ${version}${name ? `, ${name}` : ""}`);
@@ -75,13 +76,13 @@ function fill(record, entry, best) {
   setText(cells.loss, loss(entry.loss));
   setText(cells.accuracy, fixed(test_acc, 4));
   cells.bar.style.width = `${100 * (accuracyShare(test_acc) ?? 0)}%`;
-  cells.best.hidden = best === null || test_acc !== best;
-  row.toggleAttribute("data-best", !cells.best.hidden);
+  cells.best.hidden = !isBest;
+  row.toggleAttribute("data-best", isBest);
   setText(cells.time, moment(created));
   setText(cells.ago, ago(created, Date.now()));
   cells.time.dateTime = created;
   cells.time.title = new Date(created).toLocaleString();
-  Object.assign(record, { entry, best });
+  Object.assign(record, { entry, isBest });
 }
 
 function setLive(record, on) {

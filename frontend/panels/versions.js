@@ -1,7 +1,7 @@
 // The history of the weights: a list to choose one version from, and what can be done with it.
 
 import * as api from "../api.js";
-import { bestAccuracy, neighbourOf, nextSort, sortVersions } from "../core/versions.js";
+import { bestVersion, liveEntry, neighbourOf, nextSort, sortVersions } from "../core/versions.js";
 import { part, setBusy, setFlag, setText } from "../dom.js";
 import { createRows } from "./version_rows.js";
 
@@ -49,11 +49,10 @@ function createTable(set, store, body) {
   });
 
   return function render({ weights, signal }) {
-    const live = Math.max(signal?.version ?? 0, weights.live ?? 0); // the greater is the newer one
     const { versions, sort, whole, selected } = weights;
     if (drawn.versions !== versions || drawn.sort !== sort || drawn.whole !== whole || drawn.selected !== selected) {
       const shown = shownVersions(weights);
-      rows.show(shown, bestAccuracy(versions));
+      rows.show(shown, bestVersion(versions));
       more.hidden = shown.length === versions.length;
       setText(more, `Show all ${versions.length} versions`);
       none.hidden = versions.length > 0;
@@ -62,7 +61,8 @@ function createTable(set, store, body) {
     }
     drawn = weights;
     rows.tick(Date.now());
-    rows.mark(live, selected);
+    const live = Math.max(signal?.version ?? 0, weights.live ?? 0); // the greater is the newer one
+    rows.mark(liveEntry(versions, live, signal)?.version ?? null, selected);
   };
 }
 

@@ -1,7 +1,7 @@
 // Weights: keep them, fetch them as a file, bring others, start afresh, and the history to go back to.
 
 import * as api from "../api.js";
-import { versionBefore } from "../core/versions.js";
+import { liveEntry, versionBefore } from "../core/versions.js";
 import { part, setBusy, setNote, setText } from "../dom.js";
 import { createHistory } from "./history.js";
 import { createUpload } from "./upload.js";
@@ -94,7 +94,7 @@ function createWords(store, act) {
 
 function keptWords({ versions, live }, signal) {
   if (signal === null || signal.training || live === null) return "";
-  return versions.some(({ version }) => version === signal.version) ? "" : "not in the history yet";
+  return liveEntry(versions, signal.version, signal) === null ? "not in the history yet" : "";
 }
 
 async function download(version) {

@@ -4,7 +4,8 @@ import {
   NEWEST_FIRST,
   accuracyShare,
   ago,
-  bestAccuracy,
+  bestVersion,
+  liveEntry,
   mergeVersions,
   neighbourOf,
   nextSort,
@@ -49,10 +50,11 @@ test("origins are sorted by the words that are shown", () => {
   assert.deepEqual(numbers(sortVersions(versions, { key: "origin", descending: false })), [2, 1, 3]); // taught comes after saved
 });
 
-test("the best is the highest test accuracy, if any is lower", () => {
-  assert.equal(bestAccuracy([]), null);
-  assert.equal(bestAccuracy([entry(1, { test_acc: 0.5 }), entry(2)]), null);
-  assert.equal(bestAccuracy([entry(1, { test_acc: 0.5 }), entry(2, { test_acc: 0.6 }), entry(3)]), 0.6);
+test("the best has the highest test accuracy, if any has a lower one", () => {
+  assert.equal(bestVersion([]), null);
+  assert.equal(bestVersion([entry(1, { test_acc: 0.5 }), entry(2)]), null);
+  assert.equal(bestVersion([entry(3), entry(2, { test_acc: 0.6 }), entry(1, { test_acc: 0.5 })]), 2);
+  assert.equal(bestVersion([entry(1, { test_acc: 0.6 }), entry(2, { test_acc: 0.6 }), entry(3, { test_acc: 0.5 })]), 2);
 });
 
 test("half a bar is one mistake in ten, a whole one is one in a hundred or fewer", () => {
@@ -71,6 +73,19 @@ test("minutes are said for an hour", () => {
   assert.equal(ago(created, at(59.5)), "59 min ago");
   assert.equal(ago(created, at(60)), "");
   assert.equal(ago("no time", at(0)), "");
+});
+
+test("the live entry is told by its version, or at rest by its place in the training", () => {
+  const versions = [entry(9, { loss: 0.3 }), entry(8, { loss: 0.3, iteration: 90 }), entry(1)];
+  const rest = { training: false, iteration: 90, loss: 0.3 };
+  assert.equal(liveEntry(versions, 8, rest).version, 8);
+  assert.equal(liveEntry(versions, 12, rest).version, 9);
+  assert.equal(liveEntry([entry(11, { iteration: 90 }), ...versions], 12, rest).version, 11); // uploaded
+  assert.equal(liveEntry(versions, 12, { ...rest, training: true }), null);
+  assert.equal(liveEntry(versions, 12, { ...rest, iteration: 91 }), null);
+  assert.equal(liveEntry(versions, 12, { ...rest, loss: 0.2 }), null);
+  assert.equal(liveEntry(versions, 12, null), null);
+  assert.equal(liveEntry([], 12, rest), null);
 });
 
 test("what was live before, and what to choose when one goes", () => {
