@@ -38,7 +38,7 @@ export function createDiagram(container, { onPoint, onKeep }) {
     }
     drawSquares(squares, parts.some(({ kind }) => kind === "worker") ? [] : layout.workers);
     picture.append(squares);
-    if (!picture.querySelector("[tabindex='0']")) picture.firstChild.setAttribute("tabindex", "0");
+    if (!picture.querySelector("[tabindex='0']")) controlsIn(picture)[0].setAttribute("tabindex", "0");
     update(parts);
   }
 
@@ -58,9 +58,9 @@ export function createDiagram(container, { onPoint, onKeep }) {
     move: (on) => (moving = on),
     /** Mark the part that is explained, and the one that stays so. */
     choose(chosen, kept) {
-      for (const [id, { group }] of shapes) {
+      for (const [id, { group, control }] of shapes) {
         setFlag(group, "chosen", id === chosen);
-        group.setAttribute("aria-pressed", String(id === kept));
+        control.setAttribute("aria-pressed", String(id === kept));
       }
     },
   };
@@ -71,19 +71,28 @@ function placeOf({ id, kind, place }, layout) {
   return kind === "flow" ? layout.flows[id] : layout.boxes[id];
 }
 
+const controlsIn = (picture) => [...picture.querySelectorAll("[role=button]")];
+
+/** A part: its outline is a button, whose name says all that the texts beside it do. */
 function createShape(part, stream) {
   const group = svg("g", `part ${part.kind}`);
-  setAttributes(group, { role: "button", tabindex: "-1", "aria-label": part.title, "data-part-id": part.id });
-  const { place, update } = part.kind === "flow" ? createFlow(group, stream) : createBox(group, part);
+  const control = svg("g", "", group);
+  const texts = svg("g", "", group);
+  group.dataset.partId = part.id;
+  setAttributes(control, { role: "button", tabindex: "-1", "aria-label": part.title });
+  texts.setAttribute("aria-hidden", "true");
+  const { place, update } = part.kind === "flow" ? createFlow(control, texts, stream) : createBox(control, texts, part);
   let label = "";
   return {
     group,
+    control,
     place,
     update(now, moving) {
       const words = [now.title, now.does, now.now].join(". ").replace(/\.\. /g, ". ");
       // Told when the focus comes; a label that changed under it would be read over and over.
-      if (words !== label && document.activeElement !== group) group.setAttribute("aria-label", (label = words));
+      if (words !== label && document.activeElement !== control) control.setAttribute("aria-label", (label = words));
       setFlag(group, "trouble", Boolean(now.trouble));
+      setFlag(group, "flowing", now.pace > 0);
       update(now, moving);
     },
   };
@@ -116,11 +125,11 @@ function textsOf({ id, kind }) {
   return TEXTS[id] ?? TEXTS[kind] ?? (id === "trainer" ? TEXTS.numbered : TEXTS.plain);
 }
 
-function createBox(group, part) {
-  const frame = svg("rect", "part-frame", group);
-  const gauge = part.kind === "list" ? { track: svg("rect", "gauge-track", group), fill: svg("rect", "gauge-fill", group) } : null;
-  const texts = Object.fromEntries(TEXT_NAMES.map((name) => [name, svg("text", `part-${name}`, group)]));
-  const mark = svg("g", "part-mark", group);
+function createBox(control, label, part) {
+  const frame = svg("rect", "part-frame", control);
+  const gauge = part.kind === "list" ? { track: svg("rect", "gauge-track", control), fill: svg("rect", "gauge-fill", control) } : null;
+  const texts = Object.fromEntries(TEXT_NAMES.map((name) => [name, svg("text", `part-${name}`, label)]));
+  const mark = svg("g", "part-mark", label);
   svg("circle", "", mark).setAttribute("r", "9");
   setAttributes(svg("text", "", mark), { y: 5, "text-anchor": "middle" });
   mark.lastChild.textContent = "!";
@@ -158,21 +167,24 @@ function drawSquares(group, cells) {
 /** Pointing, focus, pressing and the arrow keys, for all parts at once. */
 function listen(picture, shapes, { onPoint, onKeep }) {
   const idAt = (target) => target.closest?.("[data-part-id]")?.dataset.partId ?? null;
-  const focused = () => (document.activeElement?.matches(":focus-visible") ? idAt(document.activeElement) : null);
+  let under = null; // the part under the pointer, which the focus leaves in its place
+  const focused = () => (document.activeElement?.matches(":focus-visible") && picture.contains(document.activeElement)
+    ? idAt(document.activeElement) : null);
+  const over = (id) => onPoint((under = id) ?? focused());
 
-  picture.addEventListener("pointerover", ({ target, pointerType }) => pointerType === "touch" || onPoint(idAt(target) ?? focused()));
-  picture.addEventListener("pointerleave", ({ pointerType }) => pointerType === "touch" || onPoint(focused()));
+  picture.addEventListener("pointerover", ({ target, pointerType }) => pointerType === "touch" || over(idAt(target)));
+  picture.addEventListener("pointerleave", ({ pointerType }) => pointerType === "touch" || over(null));
   picture.addEventListener("focusin", ({ target }) => {
-    for (const { group } of shapes.values()) group.setAttribute("tabindex", group === target ? "0" : "-1");
+    for (const { control } of shapes.values()) control.setAttribute("tabindex", control === target ? "0" : "-1");
     if (target.matches(":focus-visible")) onPoint(idAt(target));
   });
-  picture.addEventListener("focusout", () => onPoint(null));
+  picture.addEventListener("focusout", () => onPoint(under));
   picture.addEventListener("click", ({ target }) => onKeep(idAt(target)));
   picture.addEventListener("keydown", (event) => {
     const action = {
       ArrowRight: () => step(event.target, 1), ArrowDown: () => step(event.target, 1),
       ArrowLeft: () => step(event.target, -1), ArrowUp: () => step(event.target, -1),
-      Home: () => ends()[0].focus(), End: () => ends().at(-1).focus(),
+      Home: () => controlsIn(picture)[0].focus(), End: () => controlsIn(picture).at(-1).focus(),
       Enter: () => onKeep(idAt(event.target)), " ": () => onKeep(idAt(event.target)), Escape: () => onKeep(null),
     }[event.key];
     if (action === undefined) return;
@@ -180,9 +192,8 @@ function listen(picture, shapes, { onPoint, onKeep }) {
     action();
   });
 
-  const ends = () => [...picture.querySelectorAll("[data-part-id]")];
   function step(from, by) {
-    const all = ends();
+    const all = controlsIn(picture);
     all[Math.min(all.length - 1, Math.max(0, all.indexOf(from) + by))]?.focus();
   }
 }

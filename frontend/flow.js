@@ -11,13 +11,13 @@ const DOT_STEPS = 12; // positions of a dot on its way to the next: fewer frames
 const BASE_MS = 1000; // at a pace of 1
 const HEAD_PX = 7;
 
-/** Draw a flow in the SVG group `group`, its dots in `stream`. Returns {place(place), update(part, moving)}. */
-export function createFlow(group, stream) {
-  const line = svg("path", "flow-line", group);
-  const heads = svg("path", "flow-head", group);
-  const hit = svg("path", "flow-hit", group);
-  const value = svg("text", "part-value", group);
-  const unit = svg("text", "part-unit", group);
+/** Draw a flow: its line in the SVG group `control`, its number in `label`, its dots in `stream`. Returns {place(place), update(part, moving)}. */
+export function createFlow(control, label, stream) {
+  const line = svg("path", "flow-line", control);
+  const heads = svg("path", "flow-head", control);
+  const hit = svg("path", "flow-hit", control);
+  const value = svg("text", "part-value", label);
+  const unit = svg("text", "part-unit", label);
   let dots = [];
 
   return {
@@ -38,7 +38,6 @@ export function createFlow(group, stream) {
     update(part, moving) {
       setText(value, part.value);
       setText(unit, part.unit);
-      setFlag(group, "flowing", part.pace > 0);
       for (const dot of dots) dot.move(part.pace, moving);
     },
   };

@@ -26,6 +26,11 @@ def part(page: Page, name: str) -> Locator:
     return page.locator(f"[data-part-id='{name}']")
 
 
+def control(page: Page, name: str) -> Locator:
+    """Return what takes the focus for a part."""
+    return part(page, name).get_by_role("button")
+
+
 def look_at(page: Page) -> None:
     """Bring the picture on the screen, and wait until it is drawn."""
     page.get_by_test_id("machine-diagram").scroll_into_view_if_needed()
@@ -65,12 +70,12 @@ def test_pointing_at_a_box_or_an_arrow_tells_what_it_is(page: Page, status: Stat
 def test_a_part_that_was_pressed_stays_told(page: Page) -> None:
     look_at(page)
     part(page, "trainer").click()
-    expect(part(page, "trainer")).to_have_attribute("aria-pressed", "true")
+    expect(control(page, "trainer")).to_have_attribute("aria-pressed", "true")
     page.mouse.move(0, 0)
     expect(words(page)).to_contain_text("It learns")
     part(page, "trainer").click()
     page.mouse.move(0, 0)
-    expect(part(page, "trainer")).to_have_attribute("aria-pressed", "false")
+    expect(control(page, "trainer")).to_have_attribute("aria-pressed", "false")
     expect(words(page)).to_contain_text("Paused")
 
 
@@ -79,14 +84,16 @@ def test_the_parts_by_keyboard(page: Page) -> None:
     page.get_by_test_id("machine-diagram").locator("[tabindex='0']").focus()
     page.keyboard.press("Home")
     expect(words(page)).to_contain_text("asks the server for each guess")
-    expect(part(page, "page")).to_have_attribute("aria-label", re.compile("^this page. It draws"))
+    expect(control(page, "page")).to_have_attribute(
+        "aria-label", re.compile("^this page. It draws")
+    )
     page.keyboard.press("ArrowRight")
     expect(words(page)).to_contain_text("784 numbers")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     expect(words(page)).to_contain_text("784 numbers")  # it was kept
     page.keyboard.press("Shift+Tab")
-    expect(part(page, "guesses")).to_be_focused()  # one stop for the whole picture
+    expect(control(page, "guesses")).to_be_focused()  # one stop for the whole picture
     page.keyboard.press("Escape")
     page.keyboard.press("End")
     expect(words(page)).to_contain_text("The same files, for samples and for the test.")
@@ -167,7 +174,7 @@ def test_every_text_fits_its_box_and_the_picture_its_panel(open_page: OpenPage, 
              const picture = document.querySelector("[data-testid=machine-diagram]");
              return [...picture.querySelectorAll("text")]
                .map((text) => [text, text.getBoundingClientRect(),
-                               text.parentNode.querySelector(".part-frame")])
+                               text.closest(".part").querySelector(".part-frame")])
                .filter(([, box]) => box.width > 0)
                .filter(([, box, frame]) =>
                  !within(box, card) || (frame && !within(box, frame.getBoundingClientRect())))
