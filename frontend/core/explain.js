@@ -91,7 +91,8 @@ export function reasonWords({ digit, units, outputs }, guess) {
     return `${digit}, ${because}, and ${opposition(pro, contra)}.`;
   }
   const because = contra.units.length > 0 ? speaking(contra.units, "against it") : "no unit speaks against it";
-  return `Not ${digit}: ${because}, and ${inAll(pro.sum, "for it")}. Its score is ${score(digit)}; that of ${guess}, ${score(guess)}.`;
+  const scores = `Its score is ${score(digit)}; that of ${guess}, ${score(guess)}.`;
+  return `Not ${digit}: ${because}, and ${inAll(pro.sum, "for it")}. ${scores}`;
 }
 
 function speaking(units, side) {

@@ -83,7 +83,7 @@ export const GLOSSARY = {
   },
   filter: {
     short: "The weights from the sheet to one hidden unit, laid out as the sheet is: what the unit looks for.",
-    more: "Blue: ink here makes it fire more. Orange: ink here keeps it silent. Before training there is nothing but noise.",
+    more: "Blue: ink here makes it fire more. Orange: ink here keeps it silent. In the large tile the weights under your ink stand out. Before training all is noise.",
   },
   activation: {
     short: "How strongly a hidden unit fires on the drawing: 0 is silent. The stronger it is, the bolder the frame of its tile.",

@@ -3,9 +3,9 @@
 import { SIDE } from "./brush.js";
 
 /**
- * How the network's input lies on the drawing that it was made from: {scale, left, top}. A point (x, y) of the input, in its pixels,
- * is at (left + x * scale, top + y * scale) of the drawing, in its cells. The input is the drawing moved and scaled, so
- * its centre of mass and its spread say how. Null where one of them is blank.
+ * How the network's input lies on the drawing that it was made from: {scale, left, top}. A point (x, y) of the input, in its
+ * pixels, is at (left + x * scale, top + y * scale) of the drawing, in its cells. The input is the drawing moved and scaled,
+ * so its centre of mass and its spread say how. Null where one of them is blank.
  */
 export function placementOf(drawing, input) {
   const from = momentsOf(drawing);

@@ -52,7 +52,7 @@ function createTileView(store, set, sight, controls) {
 
   return function draw({ network, view }, seen, colours) {
     const { latest, order: mode, page, pointed, kept } = network;
-    const order = sight.arrange(latest, seen, { mode, page }, tiles.busy);
+    const order = sight.arrange(latest, seen, { mode, page }, pointed !== null);
     const now = [latest, seen, order, colours, view.shared, pointed, kept];
     if (now.every((value, k) => value === drawn[k])) return;
     drawn = now;
@@ -71,6 +71,7 @@ function createTileView(store, set, sight, controls) {
     showUnit({
       layer,
       unit,
+      input: seen.input,
       fires: explanation?.outputs[0][unit] ?? null,
       votes: Array.from(votesOf(latest, explanation?.outputs ?? null, unit)),
       share: explains === null ? null : (explanation?.units[unit] ?? null),
@@ -188,9 +189,11 @@ function createWords() {
 }
 
 function emptyWords(network, seen) {
-  if (network === null) return "The weights have not come yet. When they do, each hidden unit is a small picture here: what it looks for.";
-  if (seen.input === null) return "Draw a digit: the units that fire on it light up, and a sentence here says why the network reads what it reads.";
-  return null;
+  if (network === null) {
+    return "The weights have not come yet. When they do, each hidden unit is a small picture here: what it looks for.";
+  }
+  if (seen.input !== null) return null;
+  return "Draw a digit: the units that fire on it light up, and a sentence here says why the network reads what it reads.";
 }
 
 function countWords({ layers }, explanation) {

@@ -45,7 +45,8 @@ export function createSight(onStale) {
     }
     const favourites = mode === "digit" ? favouritesOf(network, seen.explanation?.outputs ?? null) : null;
     const units = orderUnits(mode, count, { strengths: seen.strengths, favourites });
-    order = { key, of: seen, at: performance.now(), units: units.slice(page * TILES_PER_PAGE, (page + 1) * TILES_PER_PAGE), favourites };
+    const shown = units.slice(page * TILES_PER_PAGE, (page + 1) * TILES_PER_PAGE);
+    order = { key, of: seen, at: performance.now(), units: shown, favourites };
     return order;
   }
 

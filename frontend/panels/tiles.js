@@ -12,8 +12,8 @@ const BADGE_PX = 13;
 const FAINT = 0.12; // what does less than this share of the strongest has no mark
 
 /**
- * `onPoint(place)` hears which tile the pointer or the focus is on, null for none, `onChoose(place)` which was pressed, `onResize()`
- * that another number of columns fits.
+ * `onPoint(place)` hears which tile the pointer or the focus is on, null for none, `onChoose(place)` which was pressed,
+ * `onResize()` that another number of columns fits.
  */
 export function createTiles(frame, { onPoint, onChoose, onResize }) {
   const [weights, marks] = frame.querySelectorAll("canvas");
@@ -75,11 +75,6 @@ export function createTiles(frame, { onPoint, onChoose, onResize }) {
   }
 
   return {
-    /** Whether somebody is among the tiles, who would not like them to change places. */
-    get busy() {
-      return list.matches(":hover, :focus-within");
-    },
-
     /** Name the tiles after `units`, in this order; `kept` is the pressed one. */
     name(units, kept) {
       if (units.length !== count) resize(units.length);
@@ -92,15 +87,16 @@ export function createTiles(frame, { onPoint, onChoose, onResize }) {
       });
     },
 
+    /** Paint the weights of `units`, as paintTiles does. */
     paint(layer, units, { rangeOf, paletteOf }) {
-      const { columns } = layout;
-      const size = sheetSize(units.length, Math.min(columns, units.length));
+      const columns = Math.min(layout.columns, units.length);
+      const size = sheetSize(units.length, columns);
       const shape = `${size.width} ${size.height} ${layout.pitch} ${devicePixelRatio}`;
       if (frame.dataset.shape !== shape) {
         fit(size);
         frame.dataset.shape = shape;
       }
-      paintTiles(new Uint32Array(image.data.buffer), layer, units, { columns: Math.min(columns, units.length), rangeOf, paletteOf });
+      paintTiles(new Uint32Array(image.data.buffer), layer, units, { columns, rangeOf, paletteOf });
       weights.getContext("2d").putImageData(image, 0, 0);
     },
 

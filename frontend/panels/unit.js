@@ -5,21 +5,25 @@ import { extremesOf, paintTiles, sheetSize } from "../core/tiles.js";
 import { DIGITS } from "../core/verdict.js";
 import { setText } from "../dom.js";
 
+const FADED = 96; // of 255: weights that the drawing has no ink on, and that do nothing for it
+
 export function createUnit(card) {
   const canvas = card.querySelector("canvas");
   const context = canvas.getContext("2d");
   const { width, height } = sheetSize(1, 1);
   const image = context.createImageData(width, height);
-  const [name, range, firing, words] = ["name", "range", "firing", "words"].map((part) => card.querySelector(`[data-part=unit-${part}]`));
+  const text = (part) => card.querySelector(`[data-part=unit-${part}]`);
+  const [name, range, firing, words] = ["name", "range", "firing", "words"].map(text);
   const rows = createVotes(card.querySelector("[data-testid=unit-votes]"));
 
   /**
-   * `fires` is what the unit puts out for the drawing, null without one; `votes` is votesOf; `share` what it adds to the logit of
-   * `digit`, null where none is explained.
+   * `input` is what the network was given, `fires` what the unit puts out for it, both null without a drawing; `votes` is votesOf;
+   * `share` what the unit adds to the logit of `digit`, null where none is explained.
    */
-  return function show({ layer, unit, fires, votes, share, digit, scale, palette }) {
+  return function show({ layer, unit, input, fires, votes, share, digit, scale, palette }) {
     const { low, high } = extremesOf(layer, unit);
     paintTiles(new Uint32Array(image.data.buffer), layer, [unit], { columns: 1, rangeOf: () => scale, paletteOf: () => palette });
+    input?.forEach((ink, pixel) => (image.data[pixel * 4 + 3] = ink > 0 ? 255 : FADED));
     context.putImageData(image, 0, 0);
     setText(name, `Unit ${unit}`);
     setText(range, `weights ${signed(low)} to ${signed(high)}`);

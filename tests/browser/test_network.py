@@ -211,6 +211,19 @@ def test_pointing_at_a_tile_enlarges_it_with_what_it_says_for_each_digit(
     expect(unit.get_by_role("heading")).to_have_text("Unit 38")
 
 
+def test_the_weights_under_the_ink_stand_out_in_the_enlarged_unit(
+    learned: Weights, page: Page, api: httpx.Client
+) -> None:
+    draw(page, SEVEN)
+    expect_guess(page)
+    look_inside(page)
+    image = input_of(page, api)
+    canvas = page.get_by_test_id("unit").locator("canvas")
+    for k in (0, 783, int(image.argmax()), int(np.flatnonzero(image)[0])):
+        opaque = pixel(canvas, k % SIDE, k // SIDE)[3] == 255
+        assert opaque == (image[k] > 0), f"pixel {k}"
+
+
 def test_a_pointed_unit_of_an_explained_digit_shows_its_own_share_on_the_sheet(
     learned: Weights, page: Page, api: httpx.Client
 ) -> None:
