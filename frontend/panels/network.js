@@ -94,7 +94,7 @@ function marksOf({ strengths }, { units, favourites }) {
 
 /** What is laid over the sheet while a digit is explained, as panels/contributions.js takes it. */
 function contributionsOf(network, seen, pointed) {
-  if (seen === null || seen.explains === null || seen.explanation === null) return null;
+  if (seen === null || seen.explains === null || seen.placement === null) return null; // nothing asked, or nothing drawn
   const { input, explanation, placement, explains: digit } = seen;
   const alone = pointed !== null && explanation.units[pointed] !== 0;
   const pixels = alone ? pixelsThrough(network, input, explanation, pointed) : explanation.pixels;
