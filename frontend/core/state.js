@@ -62,7 +62,7 @@ export function initialState() {
       live: null, // the version that was live when they were asked for
       listError: null,
       sort: NEWEST_FIRST,
-      whole: false, // whether a long list is shown to its end
+      page: 0, // of a long list
       selected: null,
       renaming: null, // the version whose name is being written
       asked: null, // the version that a second press deletes

@@ -50,6 +50,16 @@ export function sortVersions(versions, { key, descending }) {
 
 const valueOf = (entry, key) => (key === "origin" ? originWords(entry.origin) : (entry[key] ?? null));
 
+export const PAGE_SIZE = 50; // as many rows as a slow machine moves without a jerk
+
+/** One page of a sorted list: {shown, page, first, last, total}; `first` and `last` count from 1, `page` is the last one if it is beyond. */
+export function pageOf(sorted, page) {
+  const total = sorted.length;
+  const there = Math.max(0, Math.min(page, Math.ceil(total / PAGE_SIZE) - 1));
+  const shown = sorted.slice(there * PAGE_SIZE, (there + 1) * PAGE_SIZE);
+  return { shown, page: there, first: Math.min(total, there * PAGE_SIZE + 1), last: there * PAGE_SIZE + shown.length, total };
+}
+
 /** The version with the highest test accuracy, the newest of equals; null where none is better than another. */
 export function bestVersion(versions) {
   const ranked = sortVersions(versions, { key: "test_acc", descending: true }).filter(({ test_acc }) => Number.isFinite(test_acc));
@@ -91,8 +101,8 @@ export function versionBefore(versions, version) {
   return older.length === 0 ? null : Math.max(...older);
 }
 
-/** Which version to choose when `version` goes: its neighbour in the list as it is shown. */
-export function neighbourOf(shown, version) {
-  const at = shown.findIndex((entry) => entry.version === version);
-  return (shown[at + 1] ?? shown[at - 1])?.version ?? null;
+/** Which version to choose when `version` goes: its neighbour in the sorted list. */
+export function neighbourOf(sorted, version) {
+  const at = sorted.findIndex((entry) => entry.version === version);
+  return (sorted[at + 1] ?? sorted[at - 1])?.version ?? null;
 }

@@ -1,11 +1,10 @@
 // The history of the weights: a list to choose one version from, and what can be done with it.
 
 import * as api from "../api.js";
-import { bestVersion, liveEntry, neighbourOf, nextSort, sortVersions } from "../core/versions.js";
+import { bestVersion, liveEntry, neighbourOf, nextSort, pageOf, sortVersions } from "../core/versions.js";
 import { part, setBusy, setFlag, setText } from "../dom.js";
 import { createRows } from "./version_rows.js";
 
-const SHOWN_AT_FIRST = 100; // of a long history: its rows are there when somebody asks for them
 const ASK_MS = 6_000;
 
 /** `act(words, action)` runs an action with its progress and errors shown; `download(version)` fetches a file. */
@@ -18,28 +17,17 @@ export function createVersionList(store, act, download) {
   };
 }
 
-/** The versions in their order, as far as they are shown. */
-function shownVersions({ versions, sort, whole, selected }) {
-  const sorted = sortVersions(versions, sort);
-  const at = sorted.findIndex(({ version }) => version === selected);
-  return whole || at >= SHOWN_AT_FIRST ? sorted : sorted.slice(0, SHOWN_AT_FIRST);
-}
-
 function createTable(set, store, body) {
   const table = part("weights-versions");
   const heads = [...table.querySelectorAll("[data-sort]")];
   const none = document.querySelector("[data-part=no-versions]");
-  const more = part("versions-all");
+  const renderPager = createPager(set, store);
   const rows = createRows(body, document.querySelector("[data-part=version-row]"));
   let drawn = {};
 
   for (const head of heads) {
-    head.addEventListener("click", () => set({ sort: nextSort(store.state.weights.sort, head.dataset.sort) }));
+    head.addEventListener("click", () => set({ sort: nextSort(store.state.weights.sort, head.dataset.sort), page: 0, renaming: null }));
   }
-  more.addEventListener("click", () => {
-    set({ whole: true });
-    body.querySelector("input:checked")?.focus({ preventScroll: true }); // this button is about to go
-  });
   body.addEventListener("change", ({ target }) => {
     if (target.name === "version") set({ selected: Number(target.value), asked: null, renaming: null });
   });
@@ -49,20 +37,43 @@ function createTable(set, store, body) {
   });
 
   return function render({ weights, signal }) {
-    const { versions, sort, whole, selected } = weights;
-    if (drawn.versions !== versions || drawn.sort !== sort || drawn.whole !== whole || drawn.selected !== selected) {
-      const shown = shownVersions(weights);
-      rows.show(shown, bestVersion(versions));
-      more.hidden = shown.length === versions.length;
-      setText(more, `Show all ${versions.length} versions`);
+    const { versions, sort, page, selected } = weights;
+    const turned = drawn.sort !== sort || drawn.page !== page;
+    if (turned || drawn.versions !== versions) {
+      const now = pageOf(sortVersions(versions, sort), page);
+      rows.show(now.shown, bestVersion(versions));
+      renderPager(now);
       none.hidden = versions.length > 0;
       table.hidden = versions.length === 0;
       for (const head of heads) markSorted(head, sort);
+      if (turned) table.parentElement.scrollTop = 0;
     }
     drawn = weights;
     rows.tick(Date.now());
     const live = Math.max(signal?.version ?? 0, weights.live ?? 0); // the greater is the newer one
     rows.mark(liveEntry(versions, live, signal)?.version ?? null, selected);
+  };
+}
+
+/** Which part of a long list is shown, and the ways to the others. */
+function createPager(set, store) {
+  const pager = document.querySelector("[data-part=versions-pager]");
+  const [back, shown, on] = ["versions-back", "versions-shown", "versions-on"].map(part);
+  let now = null;
+  const turn = (by) => {
+    const { page } = pageOf(store.state.weights.versions, now.page + by);
+    if (page !== now.page) set({ page, renaming: null });
+  };
+  back.addEventListener("click", () => turn(-1));
+  on.addEventListener("click", () => turn(1));
+
+  return function render(page) {
+    const { first, last, total } = page;
+    now = page;
+    pager.hidden = last - first + 1 >= total;
+    setText(shown, `${first} to ${last} of ${total}`);
+    setBusy(back, first === 1); // not disabled: it may have the focus
+    setBusy(on, last === total);
   };
 }
 
@@ -98,7 +109,7 @@ function createActions(store, set, act, download, body) {
   }
 
   async function eraseNow(version) {
-    const next = neighbourOf(shownVersions(store.state.weights), version);
+    const next = neighbourOf(sortVersions(store.state.weights.versions, store.state.weights.sort), version);
     const done = await act("Deleting…", () => remove(version));
     if (done && store.state.weights.versions.some((entry) => entry.version === next)) set({ selected: next });
     if (document.activeElement === document.body) body.querySelector("input:checked")?.focus({ preventScroll: true });

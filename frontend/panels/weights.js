@@ -48,7 +48,7 @@ function createTools(store, act) {
     act("Saving…", async () => {
       const { version } = await api.saveWeights(name.value.trim() || null);
       name.value = "";
-      store.dispatch({ type: "set", slice: "weights", selected: version });
+      store.dispatch({ type: "set", slice: "weights", selected: version, page: 0 });
       return { note: `Saved as version ${version}.` };
     });
   });

@@ -20,7 +20,7 @@ from tests.browser.sheet import SEVEN, draw
 from tests.conftest import wait_until
 
 FORMATS = ["json", "safetensors", "npz", "onnx"]
-SHOWN_AT_FIRST = 100  # rows of a long history, see frontend/panels/versions.js
+PAGE_SIZE = 50  # rows of a long history that are shown at once, see frontend/core/versions.js
 # Puts a file into a drag and drops it: Playwright has no files of the desktop to drag.
 DRAG = """([selector, files, kinds]) => {
     const data = new DataTransfer();
@@ -367,12 +367,12 @@ def test_the_list_is_sorted_by_a_press_on_a_head(
     expect(page.get_by_role("columnheader", name="Version")).to_have_attribute(
         "aria-sort", "descending"
     )
-    wait_until(lambda: shown(page) == sorted(history(api), reverse=True))
+    wait_until(lambda: shown(page) == sorted(history(api), reverse=True)[:PAGE_SIZE])
     head.get_by_role("button").click()
     expect(head).to_have_attribute("aria-sort", "descending")
     order = sorted(history(api).values(), key=lambda entry: (-entry["test_acc"], -entry["version"]))
-    wait_until(lambda: shown(page) == [entry["version"] for entry in order])
-    for entry in order[:2] + order[-1:]:
+    wait_until(lambda: shown(page) == [entry["version"] for entry in order][:PAGE_SIZE])
+    for entry in order[:2]:
         tag = row_of(page, entry["version"]).get_by_text("best", exact=True)
         expect(tag).to_be_visible(visible=entry is order[0])
     head.get_by_role("button").press("Enter")
@@ -478,19 +478,24 @@ def test_on_a_phone_everything_is_there(
     wait_until(lambda: status()["version"] > before)
 
 
-def test_a_long_history_is_shown_in_two_parts(open_page: OpenPage, api: httpx.Client) -> None:
-    for _ in range(SHOWN_AT_FIRST + 5 - len(history(api))):
+def test_a_long_history_has_pages(open_page: OpenPage, api: httpx.Client) -> None:
+    for _ in range(PAGE_SIZE + 5 - len(history(api))):
         save(api)
     page = open_page(DESKTOP)
     look(page)
-    expect(page.locator("[data-part=version-rows] tr")).to_have_count(SHOWN_AT_FIRST)
-    count = len(history(api))
-    more = page.get_by_test_id("versions-all")
-    expect(more).to_have_text(f"Show all {count} versions")
-    more.click()
-    expect(page.locator("[data-part=version-rows] tr")).to_have_count(count)
-    expect(more).to_be_hidden()
-    assert shown(page) == sorted(history(api), reverse=True)
+    rows = page.locator("[data-part=version-rows] tr")
+    expect(rows).to_have_count(PAGE_SIZE)
+    order = sorted(history(api), reverse=True)
+    label = page.get_by_test_id("versions-shown")
+    expect(label).to_have_text(f"1 to {PAGE_SIZE} of {len(order)}")
+    page.get_by_test_id("versions-on").click()
+    last = min(2 * PAGE_SIZE, len(order))
+    expect(label).to_have_text(f"{PAGE_SIZE + 1} to {last} of {len(order)}")
+    assert shown(page) == order[PAGE_SIZE : 2 * PAGE_SIZE]
+    page.get_by_role("columnheader", name="Iteration").get_by_role("button").click()
+    expect(label).to_have_text(f"1 to {PAGE_SIZE} of {len(order)}")
+    most = max(entry["iteration"] for entry in history(api).values())
+    assert history(api)[shown(page)[0]]["iteration"] == most
 
 
 def test_tune_takes_a_step_on_the_drawing(page: Page, status: Status) -> None:

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import {
   NEWEST_FIRST,
+  PAGE_SIZE,
   accuracyShare,
   ago,
   bestVersion,
@@ -9,6 +10,7 @@ import {
   mergeVersions,
   neighbourOf,
   nextSort,
+  pageOf,
   sortVersions,
   versionBefore,
 } from "../../frontend/core/versions.js";
@@ -48,6 +50,15 @@ test("newest first, and any column either way, with what is unknown last", () =>
 test("origins are sorted by the words that are shown", () => {
   const versions = [entry(3, { origin: "tune" }), entry(2, { origin: "checkpoint" }), entry(1, { origin: "save" })];
   assert.deepEqual(numbers(sortVersions(versions, { key: "origin", descending: false })), [2, 1, 3]); // taught comes after saved
+});
+
+test("a long list has pages, and a page that is not there any more is the last one", () => {
+  const versions = Array.from({ length: PAGE_SIZE + 3 }, (_, k) => entry(k + 1));
+  const { shown, ...rest } = pageOf(versions, 7);
+  assert.deepEqual(numbers(shown), [PAGE_SIZE + 1, PAGE_SIZE + 2, PAGE_SIZE + 3]);
+  assert.deepEqual(rest, { page: 1, first: PAGE_SIZE + 1, last: PAGE_SIZE + 3, total: PAGE_SIZE + 3 });
+  assert.equal(pageOf(versions, -1).last, PAGE_SIZE);
+  assert.deepEqual(pageOf([], 0), { shown: [], page: 0, first: 0, last: 0, total: 0 });
 });
 
 test("the best has the highest test accuracy, if any has a lower one", () => {
