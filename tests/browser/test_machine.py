@@ -124,6 +124,14 @@ def test_the_same_in_words(page: Page, status: Status) -> None:
         expect(table.get_by_role("rowheader", name=name, exact=True)).to_be_visible()
 
 
+def test_a_picture_that_cannot_be_fetched_is_fetched_later(page: Page) -> None:
+    page.route("**/machine_picture.js", lambda route: route.abort(), times=1)
+    with page.expect_event("requestfailed"):
+        page.get_by_test_id("machine-diagram").scroll_into_view_if_needed()
+    expect(page.get_by_test_id("data-workers")).to_have_text("1")
+    look_at(page)
+
+
 # --- what moves ----------------------------------------------------------------------------
 def test_what_flows_moves_and_rests_when_training_stops(page: Page, status: Status) -> None:
     look_at(page)
