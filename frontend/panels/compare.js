@@ -6,9 +6,8 @@ import * as format from "../core/format.js";
 import { layerOutputs, readNetwork, softmax } from "../core/network.js";
 import { part, setFlag, setNote, setText } from "../dom.js";
 import { createDuel } from "../duel.js";
+import { LIVE, SIDES, createPickers } from "./pickers.js";
 
-const LIVE = "live";
-const SIDES = ["a", "b"];
 const KEPT = 6; // versions whose weights and evaluations stay here
 const SHOWN_DIFFERENCES = 6;
 const NOT_FOUND = 404;
@@ -23,7 +22,7 @@ export function createComparePanel(store) {
   const error = document.querySelector("[data-part=compare-error]");
   const [end, retry] = [part("compare-end"), part("compare-retry")];
   end.addEventListener("click", () => {
-    choose(store, null);
+    store.dispatch({ type: "set", slice: "view", compare: null });
     part("compare-a").focus(); // the button goes away
   });
   retry.addEventListener("click", () => load({ again: true }));
@@ -45,10 +44,6 @@ export function createComparePanel(store) {
   };
 }
 
-function choose(store, compare) {
-  store.dispatch({ type: "set", slice: "view", compare });
-}
-
 /** What is known of one of the two: {version, name, network, report, problems}; the live one is what the page shows anyway. */
 function sideOf({ compare, quality }, version) {
   const isLive = version === LIVE;
@@ -62,59 +57,6 @@ function progressOf(sides) {
   const measured = sides.filter(({ report, problems }) => report === null && problems.length === 0);
   if (measured.length === 0) return null;
   return `Measuring ${measured.map(({ name }) => name).join(" and ")} on the test set…`;
-}
-
-/** The two lists to choose from, newest first. Returns what keeps them up to date. */
-function createPickers(store) {
-  const selects = SIDES.map((side) => part(`compare-${side}`));
-  selects.forEach((select, nth) =>
-    select.addEventListener("change", () => {
-      const chosen = select.value === LIVE ? LIVE : Number(select.value);
-      const pair = [...(store.state.view.compare ?? [null, null])];
-      pair[nth] = chosen;
-      pair[1 - nth] ??= chosen === LIVE ? (store.state.weights.versions[0]?.version ?? LIVE) : LIVE;
-      choose(store, pair);
-    }),
-  );
-  let drawn = {};
-
-  return function render({ weights, view }) {
-    if (weights.versions === drawn.versions && view.compare === drawn.compare) return;
-    drawn = { versions: weights.versions, compare: view.compare };
-    const entries = optionsOf(weights.versions, view.compare);
-    selects.forEach((select, nth) => {
-      fillSelect(select, entries);
-      select.value = String(view.compare?.[nth] ?? "");
-    });
-  };
-}
-
-/** [value, words] of each choice; one that a link names but that is no longer kept is there, too, and says so. */
-function optionsOf(versions, compare) {
-  const known = versions.map(({ version }) => version);
-  const gone = (compare ?? []).filter((version) => version !== LIVE && !known.includes(version));
-  return [
-    ...(compare === null ? [["", "choose one"]] : []),
-    [LIVE, "the live one"],
-    ...versions.map((entry) => [String(entry.version), describe(entry)]),
-    ...[...new Set(gone)].map((version) => [String(version), versions.length === 0 ? `${version}` : `${version}, no longer kept`]),
-  ];
-}
-
-function describe({ version, name, origin, iteration, test_acc }) {
-  const accuracy = Number.isFinite(test_acc) ? `, ${format.percent(test_acc)} %` : "";
-  return `${version} ${name || origin}, iteration ${iteration}${accuracy}`;
-}
-
-/** Options are reused: a list that is open does not close when a version joins it. */
-function fillSelect(select, entries) {
-  entries.forEach(([value, words], nth) => {
-    if (select.options[nth] === undefined) select.append(new Option());
-    const option = select.options[nth];
-    option.value = value;
-    setText(option, words);
-  });
-  select.options.length = entries.length;
 }
 
 /** Fetches the weights and the evaluation of what is compared, once it can be seen. Returns it, to be tried again. */
