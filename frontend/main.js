@@ -2,20 +2,18 @@
 
 import { createStore } from "./core/store.js";
 import { initialState, reduce } from "./core/state.js";
-import { createComparePanel } from "./panels/compare.js";
 import { createCurvesPanel } from "./panels/curves.js";
 import { createDrawPanel } from "./panels/draw.js";
 import { createGuessPanel } from "./panels/guess.js";
 import { createHelp } from "./panels/help.js";
 import { createMachinePanel } from "./panels/machine.js";
-import { createNetworkPanel } from "./panels/network.js";
 import { createNumbersPanel } from "./panels/numbers.js";
 import { createPage } from "./panels/page.js";
-import { createQualityPanel } from "./panels/quality.js";
 import { createSteps } from "./panels/steps.js";
 import { createTeachPanel } from "./panels/teach.js";
 import { createTrainingPanel } from "./panels/training.js";
 import { createWeightsPanel } from "./panels/weights.js";
+import { createLate } from "./late.js";
 import { followLink } from "./link.js";
 import { createRender } from "./render.js";
 import { connect } from "./socket.js";
@@ -42,7 +40,7 @@ const { send } = connect(`${scheme}://${location.host}/ws`, {
 });
 const onWeights = createWeightsStream(store, send);
 
-createRender(store, [
+const addPanel = createRender(store, [
   createPage(store),
   createSteps(store),
   createDrawPanel(store),
@@ -51,13 +49,20 @@ createRender(store, [
   createTrainingPanel(store),
   createNumbersPanel(store),
   createCurvesPanel(store),
-  createNetworkPanel(store),
-  createQualityPanel(store),
-  createComparePanel(store),
   createWeightsPanel(store),
   createMachinePanel(store),
 ]);
 setInterval(() => store.dispatch({ type: "tick", now: performance.now() }), TICK_MS);
+// More than a third of the code, for what is not on the screen at first.
+const need = createLate(store, addPanel, {
+  network: async () => [(await import("./panels/network.js")).createNetworkPanel],
+  quality: async () => {
+    const [quality, compare] = await Promise.all([import("./panels/quality.js"), import("./panels/compare.js")]);
+    return [quality.createQualityPanel, compare.createComparePanel];
+  },
+});
 followLink(store);
-watchPanels(store);
+watchPanels(store, need);
+// A digit is explained on the sheet, too, by the code of the tiles.
+store.subscribe(({ view }) => view.digit !== null && need("network"));
 createHelp();

@@ -1,5 +1,6 @@
 // One way from the state to the page: render(state), at most once in a frame.
 
+/** Returns addPanel(render), for a panel whose code comes later. */
 export function createRender(store, panels) {
   let scheduled = false;
 
@@ -15,4 +16,8 @@ export function createRender(store, panels) {
   }
   store.subscribe(schedule);
   render();
+  return (renderPanel) => {
+    panels.push(renderPanel);
+    schedule();
+  };
 }

@@ -1,13 +1,27 @@
 // Which panels are on the screen now: what nobody can see costs nothing.
 
-export function watchPanels(store) {
-  const onScreen = new Map();
-  const tell = () => {
-    const now = Object.fromEntries([...onScreen].map(([name, is]) => [name, is && !document.hidden]));
-    store.dispatch({ type: "set", slice: "onScreen", ...now });
-  };
+/** Keep `onScreen` up to date. A panel counts as seen once `need(name)`, which fetches its code, is done. */
+export function watchPanels(store, need) {
+  const near = new Map(); // by name: whether the panel is on the screen, its code there or not
+  const there = new Set();
+
+  function tell() {
+    const now = [...near].map(([name, is]) => [name, is && there.has(name) && !document.hidden]);
+    store.dispatch({ type: "set", slice: "onScreen", ...Object.fromEntries(now) });
+  }
+
+  async function fetchFor(name) {
+    await need(name);
+    there.add(name);
+    tell();
+  }
+
   const observer = new IntersectionObserver((entries) => {
-    for (const { target, isIntersecting } of entries) onScreen.set(target.dataset.panel, isIntersecting);
+    for (const { target, isIntersecting } of entries) {
+      const name = target.dataset.panel;
+      near.set(name, isIntersecting);
+      if (isIntersecting && !there.has(name)) fetchFor(name);
+    }
     tell();
   });
   for (const panel of document.querySelectorAll("[data-panel]")) observer.observe(panel);
