@@ -60,6 +60,7 @@ const need = createLate(store, addPanel, {
     const [quality, compare] = await Promise.all([import("./panels/quality.js"), import("./panels/compare.js")]);
     return [quality.createQualityPanel, compare.createComparePanel];
   },
+  glossary: async () => [(await import("./panels/glossary.js")).createGlossary],
 });
 followLink(store);
 watchPanels(store, need);

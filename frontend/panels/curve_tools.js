@@ -1,9 +1,6 @@
 // The tools above the curves: smoothing, scale, whole run, and taking them along.
 
-import { curveCsv } from "../core/curve_csv.js";
 import { part, setText } from "../dom.js";
-import { curvePicture } from "../chart_picture.js";
-import { saveFile } from "../save.js";
 
 /** Iterations that the curve is averaged over, by the places of the slider. */
 const WINDOWS = [0, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
@@ -20,12 +17,9 @@ export function createCurveTools(store, charts) {
   slider.addEventListener("input", () => setView({ smoothing: WINDOWS[Number(slider.value)] }));
   scale.addEventListener("click", () => setView({ logarithmic: !store.state.view.logarithmic }));
   whole.addEventListener("click", () => setView({ zoom: null }));
-  part("curve-csv").addEventListener("click", () => {
-    saveFile(new Blob([curveCsv(store.state.curve)], { type: "text/csv" }), "inkling-curves.csv");
-  });
-  part("curve-png").addEventListener("click", async () => {
-    saveFile(await curvePicture(charts, store.state), "inkling-curves.png");
-  });
+  // The code that makes files is fetched by those who want one.
+  part("curve-csv").addEventListener("click", async () => (await import("../curve_files.js")).saveCsv(store.state));
+  part("curve-png").addEventListener("click", async () => (await import("../curve_files.js")).savePicture(charts, store.state));
 
   return function render({ view }) {
     const text = windowWords(view.smoothing);

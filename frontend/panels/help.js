@@ -1,6 +1,4 @@
-// Help: a short text beside each control, and all of them as a glossary.
-
-import { GLOSSARY } from "../core/glossary.js";
+// Help: a short text beside each control.
 
 const MARGIN_PX = 8;
 
@@ -11,11 +9,12 @@ export function createHelp() {
 
   for (const button of document.querySelectorAll("[data-help]")) {
     const term = button.dataset.help;
-    const { short: words, more: effect } = GLOSSARY[term];
     button.textContent = "?";
     button.setAttribute("aria-label", `What is “${term}”?`);
     button.setAttribute("aria-expanded", "false");
-    button.addEventListener("click", () => {
+    button.addEventListener("click", async () => {
+      const { GLOSSARY } = await import("../core/glossary.js"); // fetched by those who ask
+      const { short: words, more: effect } = GLOSSARY[term];
       const again = asked === button && popover.matches(":popover-open");
       popover.hidePopover();
       if (again) return;
@@ -31,7 +30,6 @@ export function createHelp() {
   popover.addEventListener("toggle", ({ newState }) => {
     asked?.setAttribute("aria-expanded", String(newState === "open"));
   });
-  fillGlossary();
 }
 
 /** Below the button where there is room, else above; never beyond the sides of the window. */
@@ -43,18 +41,4 @@ function placeNear(popover, button) {
   const left = Math.min(clientWidth - width - MARGIN_PX, Math.max(MARGIN_PX, near.left + near.width / 2 - width / 2));
   popover.style.left = `${left}px`;
   popover.style.top = `${below ? near.bottom + MARGIN_PX : Math.max(MARGIN_PX, near.top - MARGIN_PX - height)}px`;
-}
-
-function fillGlossary() {
-  const list = document.querySelector("[data-part=glossary]");
-  for (const term of Object.keys(GLOSSARY).sort((a, b) => a.localeCompare(b, "en"))) {
-    const { short, more } = GLOSSARY[term];
-    const row = document.createElement("div");
-    const name = document.createElement("dt");
-    const words = document.createElement("dd");
-    name.textContent = term;
-    words.textContent = more === undefined ? short : `${short} ${more}`;
-    row.append(name, words);
-    list.append(row);
-  }
 }

@@ -30,6 +30,7 @@ def test_help_opens_by_keyboard_and_closes_by_pressing_again(page: Page) -> None
     button = page.get_by_role("button", name="What is “batch size”?")
     button.press("Enter")
     expect(page.locator(SHEET)).to_be_visible()
+    assert page.evaluate("document.activeElement.dataset.help") == "batch size"
     button.press("Enter")
     expect(page.locator(SHEET)).to_be_hidden()
 
@@ -39,6 +40,7 @@ def test_help_never_leaves_the_window(phone: Page) -> None:
         if not button.is_visible():
             continue
         button.tap()
+        expect(phone.locator(SHEET)).to_be_visible()
         box = phone.locator(SHEET).bounding_box()
         assert box is not None
         assert box["x"] >= 0
@@ -50,6 +52,8 @@ def test_help_never_leaves_the_window(phone: Page) -> None:
 
 def test_the_glossary_has_every_term_that_help_explains(page: Page) -> None:
     asked = page.locator("[data-help]").evaluate_all("(all) => all.map((one) => one.dataset.help)")
+    page.locator("[data-panel=glossary]").scroll_into_view_if_needed()
+    expect(page.locator("[data-part=glossary] dt").first).to_be_visible()
     terms = page.locator("[data-part=glossary] dt").all_text_contents()
     assert set(asked) <= set(terms)
     assert terms == sorted(terms, key=str.lower)
