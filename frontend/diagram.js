@@ -101,8 +101,12 @@ function createShape(part, stream) {
 const TEXT_NAMES = ["title", "note", "value", "unit", "extra"];
 /** Where the texts of a box are: name to [x, y, anchor] in it. */
 const TEXTS = {
-  chip: ({ x, y, width, height }) => ({ title: [x + 12, y + height / 2 + 5, "start"], value: [x + width - 12, y + height / 2 + 5, "end"] }),
-  list: ({ x, y, height }) => ({ title: [x + 12, y + 22, "start"], value: [x + 12, y + 54, "start"], note: [x + 12, y + height - 26, "start"] }),
+  chip: ({ x, y, width, height }) => ({
+    title: [x + 12, y + height / 2 + 5, "start"], value: [x + width - 12, y + height / 2 + 5, "end"],
+  }),
+  list: ({ x, y, height }) => ({
+    title: [x + 12, y + 22, "start"], value: [x + 12, y + 54, "start"], note: [x + 12, y + height - 26, "start"],
+  }),
   worker: ({ x, y, width }) => ({ value: [x + width / 2, y + 21, "middle"], unit: [x + width / 2, y + 36, "middle"] }),
   redis: ({ x, y, width }) => ({ title: [x + 14, y + 24, "start"], note: [x + width - 14, y + 24, "end"] }),
   workers: ({ x, y }) => ({ value: [x + 14, y + 26, "start"], title: [x + 44, y + 26, "start"], note: [x + 14, y + 60, "start"] }),

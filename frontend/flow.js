@@ -11,7 +11,10 @@ const DOT_STEPS = 12; // positions of a dot on its way to the next: fewer frames
 const BASE_MS = 1000; // at a pace of 1
 const HEAD_PX = 7;
 
-/** Draw a flow: its line in the SVG group `control`, its number in `label`, its dots in `stream`. Returns {place(place), update(part, moving)}. */
+/**
+ * Draw a flow: its line in the SVG group `control`, its number in `label`, its dots in `stream`.
+ * Returns {place(place), update(part, moving)}.
+ */
 export function createFlow(control, label, stream) {
   const line = svg("path", "flow-line", control);
   const heads = svg("path", "flow-head", control);
@@ -61,7 +64,10 @@ function headOf(points) {
   return `M${side(1)}L${x} ${y}L${side(-1)}Z`;
 }
 
-/** A row of dots from one point to, `shortBy` px before, another. `move(pace, moving)`: a pace of 0 hides them, `moving` false lets them stand. */
+/**
+ * A row of dots from one point to another, `shortBy` px before it. `move(pace, moving)`: a pace of 0 hides them, `moving` false
+ * lets them stand.
+ */
 function createDots(stream, [x0, y0], [x, y], shortBy) {
   const track = document.createElement("div");
   const row = document.createElement("i");

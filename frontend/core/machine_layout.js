@@ -44,7 +44,8 @@ function wide(width) {
   const page = { x: 1, y: top, width: columns.page, height };
   const edge = { x: right(page) + beforeEdge, y: top, width: columns.edge, height };
   const serviceX = right(edge) + beforeServices;
-  const services = SERVICES.map((name, row) => [name, { x: serviceX, y: top + 34 + row * step, width: columns.service, height: serviceHeight }]);
+  const service = { x: serviceX, width: columns.service, height: serviceHeight };
+  const services = SERVICES.map((name, row) => [name, { ...service, y: top + 34 + row * step }]);
   const redis = { x: serviceX + columns.service + beforeRedis, y: top, width: redisWidth, height };
   const trainer = { x: right(redis) + beforeTrainer, y: top, width: columns.trainer - 1, height };
   const listWidth = (redisWidth - 36) / 2;
@@ -60,7 +61,8 @@ function wide(width) {
     workers: { x: redis.x, y: below, width: right(trainer) - redis.x, height: 112 },
     dataset: { x: serviceX, y: below, width: columns.service, height: 112 },
   };
-  return { wide: true, width, height: below + 116, boxes, flows: wideFlows(boxes), aside: { width: serviceX - 24, y: bottom(redis) + 22 } };
+  const aside = { width: serviceX - 24, y: bottom(redis) + 22 }; // the free corner, for words
+  return { wide: true, width, height: below + 116, boxes, flows: wideFlows(boxes), aside };
 }
 
 function wideFlows(boxes) {
@@ -72,7 +74,8 @@ function wideFlows(boxes) {
     const ends = [right(page), edge.x, right(edge), gateway.x];
     const [a, b, c, d] = back ? ends.reverse() : ends;
     const near = back ? [c, d] : [a, b];
-    return { points: [[a, y], [b, y]], more: [[[c, y], [d, y]]], ...(labelled && { label: { x: (near[0] + near[1]) / 2, y, side: "over" } }) };
+    const label = labelled && { label: { x: (near[0] + near[1]) / 2, y, side: "over" } };
+    return { points: [[a, y], [b, y]], more: [[[c, y], [d, y]]], ...label };
   };
   const beside = { right: (right(redis) + trainer.x) / 2, left: (right(gateway) + redis.x) / 2 };
   const flowOut = (from, to, y) => ({ points: [[from.x, y], [right(to), y]], label: { x: beside.left, y, side: "over" } });
@@ -93,7 +96,10 @@ function wideFlows(boxes) {
       points: [[trainer.x, tickets.y - 26], [middle(tickets).x, tickets.y - 26], [middle(tickets).x, tickets.y]],
       label: { x: beside.right, y: tickets.y - 26, side: "over" },
     },
-    used: { points: [[right(batches), batches.y + 56], [trainer.x, batches.y + 56]], label: { x: beside.right, y: batches.y + 56, side: "over" } },
+    used: {
+      points: [[right(batches), batches.y + 56], [trainer.x, batches.y + 56]],
+      label: { x: beside.right, y: batches.y + 56, side: "over" },
+    },
     taken: upright(middle(tickets).x, bottom(tickets), workers.y),
     cut: upright(middle(batches).x, workers.y, bottom(batches)),
     read: level(right(dataset), workers.x, middle(dataset).y, false),
@@ -106,7 +112,8 @@ function tall(width) {
   const page = { x: 1, y: 2, width: inner, height: 48 };
   const edge = { x: 1, y: 112, width: inner, height: 36 };
   const serviceWidth = (inner - 24) / 4;
-  const services = SERVICES.map((name, column) => [name, { x: 1 + column * (serviceWidth + 8), y: 178, width: serviceWidth, height: 44 }]);
+  const service = { y: 178, width: serviceWidth, height: 44 };
+  const services = SERVICES.map((name, column) => [name, { ...service, x: 1 + column * (serviceWidth + 8) }]);
   const redis = { x: 1, y: 284, width: inner, height: 222 };
   const lane = 70; // room beside the lists for what the trainer sends up
   const listWidth = (inner - lane - 22) / 2;
@@ -136,7 +143,7 @@ function tallFlows(boxes, width) {
     return upright(centre(name), ...(back ? ends.reverse() : ends), false).points;
   };
   const fromRedis = (x, y) => ({ points: [[x, y], [x, services]], label: { x: x + 10, y: (services + redis.y) / 2, side: "right" } });
-  const asLane = width - 48;
+  const ticketLane = width - 48;
   const newsLane = width - 22;
   return {
     frames: { ...upright(width * 0.06, edge.y, bottom(page)), more: [toService("gateway", true)] },
@@ -149,7 +156,9 @@ function tallFlows(boxes, width) {
     checkpoints: upright(centre("weights") + 20, redis.y, services, false),
     tests: upright(centre("data-api"), services, redis.y, false),
     published: { points: [[newsLane, trainer.y], [newsLane, middle(latest).y], [right(latest), middle(latest).y]] },
-    asked: { points: [[asLane, trainer.y], [asLane, tickets.y - 20], [middle(tickets).x, tickets.y - 20], [middle(tickets).x, tickets.y]] },
+    asked: {
+      points: [[ticketLane, trainer.y], [ticketLane, tickets.y - 20], [middle(tickets).x, tickets.y - 20], [middle(tickets).x, tickets.y]],
+    },
     used: upright(trainer.x + 30, bottom(batches), trainer.y, false),
     taken: upright(tickets.x + 22, bottom(tickets), workers.y),
     cut: upright(batches.x + 12, workers.y, bottom(batches)),

@@ -19,7 +19,10 @@ const WORDS = {
   inference: ["inference", "It reads drawings, with the newest weights that it has heard of."],
   weights: ["weights", "It keeps versions of the weights in a file, and gives and takes them in four formats."],
   "data-api": ["data API", "It gives out samples, and measures how well the live weights read the test digits."],
-  redis: ["Redis", "All that the services say to each other goes through it: two lists, the news, and the latest values for whoever comes late."],
+  redis: [
+    "Redis",
+    "All that the services say to each other goes through it: two lists, the news, and the latest values for whoever comes late.",
+  ],
   news: ["news", "Each frame is passed on to the gateways at once, and kept for a page that comes late."],
   latest: ["live weights", "The newest ones, for whoever comes late. Each publication has a number of its own."],
   tests: ["test accuracy, from the data API to Redis", "The share of the test digits that the live weights read rightly."],
@@ -36,7 +39,10 @@ const WORDS = {
   ],
   asked: ["tickets, from the trainer to Redis", "One for each batch used, so that the cache fills up again."],
   used: ["batches, from Redis to the trainer", "Each is used for one iteration."],
-  taken: ["tickets, from Redis to the data workers", "Whichever worker is free takes the next one, so a worker may come or go at any time."],
+  taken: [
+    "tickets, from Redis to the data workers",
+    "Whichever worker is free takes the next one, so a worker may come or go at any time.",
+  ],
   cut: ["batches, from the data workers to Redis", "One for each ticket, the same whichever worker cuts it."],
   workers: ["data workers", "They cut batches out of the data set, each at one ticket at a time."],
   dataset: ["data set", "Labelled handwritten digits, on disk. Every data worker reads the same files."],
@@ -95,14 +101,15 @@ const PAGE_NOW = {
 function boxes(state, rates) {
   const { connection, guess, signal } = state;
   const lost = connection.status === "reconnecting";
-  const answer = guess.answer === null ? "It has read nothing for this page yet." : `Its last answer was by weights ${grouped(guess.answer.version)}.`;
+  const { answer } = guess;
+  const read = answer === null ? "It has read nothing for this page yet." : `Its last answer was by weights ${grouped(answer.version)}.`;
   const tested = Number.isFinite(signal?.test_acc) ? `Last measured: ${(signal.test_acc * 100).toFixed(1)} %.` : "Nothing is measured yet.";
   const box = (note, now, more) => ({ kind: "box", note, now, ...more });
   return {
     page: box(connection.status, PAGE_NOW[connection.status], { trouble: lost }),
     edge: box("one address", lost ? "This page does not reach it." : "This page reaches it."),
     gateway: box("news and signals", `This page gets ${rateWords(rates.frames)} frames a second from it.`),
-    inference: box("reads drawings", answer),
+    inference: box("reads drawings", read),
     weights: box("keeps versions", `The live version is ${grouped(signal?.version)}.`),
     "data-api": box("samples and tests", tested),
     redis: redis(signal, rates.away === "redis"),
@@ -116,8 +123,10 @@ const sentence = (words) => (words.endsWith(".") ? words : `${words}.`);
 
 function redis(signal, away) {
   if (away) return { kind: "box", note: "away", trouble: true, now: "It is away." };
-  const holds = signal && `It holds ${count(signal.data_len, "batch")} ready, and ${count(signal.data_futures_len, "ticket")} not yet answered.`;
-  return { kind: "box", note: "lists, news, latest values", now: holds ?? "" };
+  const box = { kind: "box", note: "lists, news, latest values", now: "" };
+  if (signal === null) return box;
+  const [ready, coming] = [count(signal.data_len, "batch"), count(signal.data_futures_len, "ticket")];
+  return { ...box, now: `It holds ${ready} ready, and ${coming} not yet answered.` };
 }
 
 function trainerLook({ signal, starved }, { away, used }) {
@@ -166,7 +175,8 @@ function workers({ signal }) {
   if (all.length > NAMED_WORKERS) return [];
   return all.map(({ name, rate }, place) => {
     const busy = rate > 0 ? `It cuts ${rateWords(rate)} batches a second.` : "It waits for a ticket.";
-    const worker = { id: `worker ${name}`, kind: "worker", place, title: `data worker ${place + 1}`, does: `Known as ${name}.`, unit: "/s" };
+    const title = `data worker ${place + 1}`;
+    const worker = { id: `worker ${name}`, kind: "worker", place, title, does: `Known as ${name}.`, unit: "/s" };
     return rate === null ? { ...worker, value: NOTHING, now: "It is running." } : { ...worker, value: rateWords(rate), now: busy };
   });
 }
