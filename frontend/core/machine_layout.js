@@ -8,9 +8,10 @@ const SQUARE_PITCHES = [20, 17, 14]; // of many workers: the largest that all ha
 const SERVICES = ["gateway", "inference", "weights", "data-api"];
 
 /**
- * Return {wide, width, height, boxes, flows, workers} for a picture `available` wide with so many data workers. A box is
+ * Return {wide, width, height, boxes, flows, workers, aside} for a picture `available` wide with so many data workers. A box is
  * {x, y, width, height}, lists and chips lie inside that of Redis. A flow is {points, label}: the points it goes through, its arrowhead
- * at the last; `label` is {x, y, side} of its number, or absent. `workers` are the squares of the workers, in their order.
+ * at the last; `label` is {x, y, side} of its number, or absent. `workers` are the squares of the workers,
+ * in their order; `aside` is the free corner of a wide picture, {width, y}, else null.
  */
 export function layoutOf(available, workerCount) {
   const layout = available >= WIDE_FROM ? wide(available) : tall(Math.min(TALL_AT_MOST, available));
