@@ -38,9 +38,7 @@ def train(api: httpx.Client, iterations: int) -> dict[str, Any]:
 def evaluation_now(api: httpx.Client) -> dict[str, Any]:
     """Return the evaluation of the weights that are live now, in a run that is stopped."""
     wait_until(
-        lambda: (
-            api.get("/evaluation").json().get("iteration") == api.get("/status").json()["iteration"]
-        )
+        lambda: api.get("/evaluation").json().get("version") == api.get("/status").json()["version"]
     )
     report: dict[str, Any] = api.get("/evaluation").json()
     return report
