@@ -50,7 +50,7 @@ const addPanel = createRender(store, [
   createNumbersPanel(store),
   createCurvesPanel(store),
   createWeightsPanel(store),
-  createMachinePanel(store),
+  createMachinePanel(),
 ]);
 setInterval(() => store.dispatch({ type: "tick", now: performance.now() }), TICK_MS);
 // More than a third of the code, for what is not on the screen at first.
@@ -60,6 +60,7 @@ const need = createLate(store, addPanel, {
     const [quality, compare] = await Promise.all([import("./panels/quality.js"), import("./panels/compare.js")]);
     return [quality.createQualityPanel, compare.createComparePanel];
   },
+  machine: async () => [(await import("./panels/machine_picture.js")).createPicture],
   glossary: async () => [(await import("./panels/glossary.js")).createGlossary],
 });
 followLink(store);

@@ -1,13 +1,11 @@
-// The machine: its numbers, what to do where data is short, and a picture of it that is fetched when it is first seen.
+// The machine: its numbers, and what to do where data is short. The picture of it, machine_picture.js, comes later.
 
 import { NOTHING, whole } from "../core/format.js";
 import { HOW_TO_ADD, shortage } from "../core/machine.js";
 import { part, setNote, setText } from "../dom.js";
 
-const RETRY_MS = 2000;
-
-export function createMachinePanel(store) {
-  const renderers = [createFacts(), createShortage(), createLatePicture(store)];
+export function createMachinePanel() {
+  const renderers = [createFacts(), createShortage()];
   return function render(state) {
     for (const renderPart of renderers) renderPart(state);
   };
@@ -36,27 +34,5 @@ function createShortage() {
   return (state) => {
     const lacking = shortage(state);
     setNote(note, lacking === null ? null : `${lacking} ${HOW_TO_ADD}`);
-  };
-}
-
-/** The picture and the table: 12 kB that the first look at the page does without. */
-function createLatePicture(store) {
-  let renderPicture = null;
-  let asked = false;
-
-  async function fetchPicture() {
-    asked = true;
-    const picture = await import("./machine_picture.js").catch(() => null);
-    if (picture === null) {
-      setTimeout(() => (asked = false), RETRY_MS); // the server is away; the panel's numbers are here all the same
-      return;
-    }
-    renderPicture = picture.createPicture(store);
-    renderPicture(store.state);
-  }
-
-  return function render(state) {
-    if (!asked && state.onScreen.machine) fetchPicture();
-    renderPicture?.(state);
   };
 }

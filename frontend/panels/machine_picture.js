@@ -46,15 +46,14 @@ function createDrawing(store) {
 
   function update(wanted) {
     const { state } = store;
-    if (width === 0) return;
     const parts = partsOf(state);
     const workers = state.signal?.data_workers ?? 0;
     const layout = [width, workers, ...parts.map(({ id }) => id)].join();
     diagram.move(!still.matches && Boolean(state.onScreen.machine));
-    if (layout !== drawn) {
+    if (width > 0 && layout !== drawn) {
       drawn = layout;
       lay(layoutOf(width, workers), parts);
-    } else diagram.update(parts.filter(wanted));
+    } else if (drawn !== "") diagram.update(parts.filter(wanted)); // also when it was hidden: then nothing moves
     if (parts.some((one) => one.kind === "flow" && wanted(one))) explain(parts.find(({ id }) => id === (pointed ?? kept)), state);
   }
 
