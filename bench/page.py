@@ -111,7 +111,7 @@ def _first_load(browser: Browser, url: str) -> None:
         page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
         page.goto(url, wait_until="commit")
         page.wait_for_function(
-            "document.querySelector('[data-testid=connection]')?.textContent === 'connected'",
+            "() => document.querySelector('[data-testid=connection]')?.textContent === 'connected'",
             polling=5,
         )
         usable.append(page.evaluate("performance.now()"))
