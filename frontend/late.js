@@ -11,15 +11,8 @@ export function createLate(store, addPanel, fetchers) {
   const coming = new Map();
 
   async function load(name) {
-    for (;;) {
-      try {
-        for (const create of await fetchers[name]()) addPanel(create(store));
-        return;
-      } catch (problem) {
-        if (!(problem instanceof TypeError)) throw problem; // what a failed fetch of a module rejects with
-        await new Promise((done) => setTimeout(done, RETRY_MS)); // the server is away
-      }
-    }
+    const creators = await fetchUntilThere(fetchers[name]);
+    for (const create of creators) addPanel(create(store));
   }
 
   return function need(name) {
@@ -27,4 +20,15 @@ export function createLate(store, addPanel, fetchers) {
     if (!coming.has(name)) coming.set(name, load(name));
     return coming.get(name);
   };
+}
+
+/** The server may be away just now. */
+async function fetchUntilThere(fetchCode) {
+  for (;;) {
+    try {
+      return await fetchCode();
+    } catch {
+      await new Promise((done) => setTimeout(done, RETRY_MS));
+    }
+  }
 }

@@ -194,6 +194,29 @@ def test_it_reads_970_of_the_first_1000_test_images(
     assert right >= 970
 
 
+def test_the_edge_passes_on_evaluations_of_live_weights_and_of_a_version(
+    stack: Compose, wait_until: Callable[..., Any]
+) -> None:
+    now = stack.status()["version"]
+    report = wait_until(
+        lambda: (found := stack.client.get("/evaluation").json())["version"] >= now and found
+    )
+    assert report["test_acc"] > 0.97
+    assert np.array(report["confusion"]).sum() == report["count"] == 10_000
+    first = stack.client.get("/weights/versions").json()["versions"][-1]["version"]
+    random = stack.client.get("/evaluation", params={"version": first}).raise_for_status().json()
+    assert random["test_acc"] < 0.5
+    worst = stack.client.get("/evaluation/examples", params={"limit": 3}).raise_for_status().json()
+    assert len(worst["examples"]) == 3
+
+
+def test_the_edge_lets_the_page_into_frames_of_others_only_to_be_embedded(stack: Compose) -> None:
+    for query, ancestors in (("", "'none'"), ("?embed=1", "*")):
+        policy = stack.client.get(f"/{query}").headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'")
+        assert policy.endswith(f"frame-ancestors {ancestors}")
+
+
 def test_data_workers_come_and_go_while_it_trains(
     stack: Compose, visitors: Visitors, wait_until: Callable[..., Any]
 ) -> None:
