@@ -26,7 +26,7 @@ LATE = [
     "[data-panel=glossary]",
     "[data-part=glossary] dt",
 ]
-EMBEDDED: dict[str, Any] = {"viewport": {"width": 700, "height": 560}}
+EMBEDDED: dict[str, Any] = {"viewport": {"width": 720, "height": 560}}
 
 
 @pytest.mark.parametrize(
