@@ -25,7 +25,7 @@ export function createContributions(overlay) {
     paint(context, pixels, colours);
     setText(pro, `+ speaks for ${digit}`);
     setText(contra, "− against it");
-    setText(whose, unit === null ? "dashed: its view" : `unit ${unit} alone`);
+    setText(whose, unit === null ? "┆ all it sees" : `unit ${unit} alone`);
   };
 }
 
