@@ -3,6 +3,7 @@
 import * as api from "../api.js";
 import { liveEntry, versionBefore } from "../core/versions.js";
 import { part, setBusy, setNote, setText } from "../dom.js";
+import { saveFile } from "../save.js";
 import { createHistory } from "./history.js";
 import { createUpload } from "./upload.js";
 import { createVersionList } from "./versions.js";
@@ -100,10 +101,7 @@ function keptWords({ versions, live }, signal) {
 async function download(version) {
   const format = part("weights-format").value;
   const blob = await api.downloadWeights(format, version);
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = version === null ? `inkling.${format}` : `inkling-${version}.${format}`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // long after the browser has taken it
-  return { note: `Downloaded ${link.download}.` };
+  const name = version === null ? `inkling.${format}` : `inkling-${version}.${format}`;
+  saveFile(blob, name);
+  return { note: `Downloaded ${name}.` };
 }
