@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draw a 2 on the running page, train until it reads well, and take its pictures for the README.
 
-make run
+INKLING_DATASET=synthetic make run     # so that every digit on the pictures is the program's own
 .venv/bin/python scripts/screenshot.py [http://localhost:8080]
 """
 
@@ -26,11 +26,11 @@ PHONE: dict[str, Any] = {
     "has_touch": True,
     "is_mobile": True,
 }
-# Name of the picture, the device, the scheme, and how much of the page is on it.
-PICTURES: list[tuple[str, dict[str, Any], Literal["light", "dark"], int]] = [
-    ("page", DESKTOP, "light", 5000),
-    ("page-dark", DESKTOP, "dark", 2000),
-    ("page-phone", PHONE, "light", 2400),
+# Name of the picture, the device, the scheme, the first panel and the last one that are on it.
+PICTURES: list[tuple[str, dict[str, Any], Literal["light", "dark"], str, str]] = [
+    ("page", DESKTOP, "light", "", "network"),
+    ("page-dark", DESKTOP, "dark", "machine", "quality"),
+    ("page-phone", PHONE, "light", "", "training"),
 ]
 
 
@@ -42,18 +42,22 @@ def main() -> None:
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
         link = _train(browser, url)
-        for name, device, scheme, height in PICTURES:
+        for name, device, scheme, first, last in PICTURES:
             context = browser.new_context(**device, color_scheme=scheme)
             page = context.new_page()
             page.goto(link)
-            path = DOCS / f"{name}.png"
             _settle(page)
-            full = page.evaluate("document.documentElement.scrollHeight")
-            width = device["viewport"]["width"]
+            path = DOCS / f"{name}.png"
+            top, bottom = _edges(page, first, last)
             page.screenshot(
                 path=path,
                 full_page=True,
-                clip={"x": 0, "y": 0, "width": width, "height": min(full, height)},
+                clip={
+                    "x": 0,
+                    "y": top,
+                    "width": device["viewport"]["width"],
+                    "height": bottom - top,
+                },
             )
             print(f"{path}: {path.stat().st_size // 1024} kB")
             context.close()
@@ -80,10 +84,20 @@ def _train(browser: Browser, url: str) -> str:
     page.get_by_test_id("train-n-count").fill(str(ITERATIONS))
     page.get_by_test_id("train-n").click()
     page.get_by_test_id("iteration").get_by_text(str(ITERATIONS), exact=True).wait_for()
-    page.wait_for_function("location.hash.includes('d=')")
+    page.get_by_test_id("explain-2").click()
+    page.wait_for_function("() => location.hash.includes('digit=2')")
     link = page.url
     page.close()
     return link
+
+
+def _edges(page: Page, first: str, last: str) -> tuple[float, float]:
+    """Return the first and the last line of the page from panel `first`, or "", to `last`."""
+    margin = 12
+    end = page.locator(f"[data-panel={last}]").bounding_box()
+    start = page.locator(f"[data-panel={first}]").bounding_box() if first else None
+    assert end is not None
+    return (start["y"] - margin if start else 0), end["y"] + end["height"] + margin
 
 
 def _settle(page: Page) -> None:
