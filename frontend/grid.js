@@ -61,6 +61,9 @@ function followPointer(canvas, { tool, startStroke, sheet }) {
     if (!isInside(pen.point)) lift(event); // leaving the sheet ends the stroke
   }
 
+  // The finger's own gestures are off: a stroke that is lifted in full swing would count as a fling, in which the browser
+  // takes the next tap, on Clear for one, for a stop and not for a click.
+  canvas.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== PRIMARY_BUTTON && event.button !== ERASER_BUTTON) return;
     const takesOver = pen?.type === "touch" && event.pointerType === "pen";
