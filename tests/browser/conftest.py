@@ -98,3 +98,18 @@ def page(open_page: OpenPage) -> Page:
 def phone(open_page: OpenPage) -> Page:
     """The page on a phone."""
     return open_page(PHONE)
+
+
+@pytest.fixture
+def window(browser: Browser) -> Iterator[Page]:
+    """A window on no page yet, for a stack of the test's own."""
+    window = browser.new_page(**DESKTOP)
+    yield window
+    window.close()
+
+
+def open_on(window: Page, stack: Stack) -> None:
+    """Start a stack and open its page."""
+    stack.start()
+    window.goto(stack.url)
+    expect(window.get_by_test_id("connection")).to_have_text("connected")

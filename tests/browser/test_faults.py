@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import open_on
 from tests.browser.sheet import SEVEN, draw, expect_guess
 from tests.conftest import RedisServer, Stack, wait_until
 
 MakeStack = Callable[..., Stack]
 LOST = "The connection to the server is lost."
-
-
-@pytest.fixture
-def window(browser: Browser) -> Iterator[Page]:
-    """A window on no page yet."""
-    window = browser.new_page()
-    yield window
-    window.close()
-
-
-def open_on(window: Page, stack: Stack) -> None:
-    """Start a stack and open its page."""
-    stack.start()
-    window.goto(stack.url)
-    expect(window.get_by_test_id("connection")).to_have_text("connected")
 
 
 def test_the_page_comes_back_by_itself_after_the_server_was_killed(

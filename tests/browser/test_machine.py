@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import OpenPage, Status
+from tests.browser.conftest import OpenPage, Status, open_on
 from tests.browser.sheet import SEVEN, draw, expect_guess
 from tests.conftest import ROOT, RedisServer, Stack, wait_until
 
@@ -194,19 +194,9 @@ def test_every_text_fits_its_box_and_the_picture_its_panel(open_page: OpenPage, 
 
 
 # --- what comes, goes and is away ----------------------------------------------------------
-@pytest.fixture
-def window(browser: Browser) -> Iterator[Page]:
-    """A window on no page yet."""
-    window = browser.new_page(viewport={"width": 1280, "height": 900})
-    yield window
-    window.close()
-
-
-def open_on(window: Page, stack: Stack) -> None:
+def look_at_machine_of(stack: Stack, window: Page) -> None:
     """Start a stack and look at its machine."""
-    stack.start()
-    window.goto(stack.url)
-    expect(window.get_by_test_id("connection")).to_have_text("connected")
+    open_on(window, stack)
     look_at(window)
 
 
@@ -228,7 +218,7 @@ def halted(pid: int) -> Iterator[None]:
 
 def test_workers_come_and_go_and_so_does_the_trainer(window: Page, make_stack: MakeStack) -> None:
     stack = make_stack()
-    open_on(window, stack)
+    look_at_machine_of(stack, window)
     workers = window.locator("[data-part-id^='worker ']")
     count = window.get_by_test_id("data-workers")
     expect(workers).to_have_count(1)
@@ -264,7 +254,7 @@ def test_starved_training_and_redis_away_are_drawn_where_they_are(
     window: Page, make_stack: MakeStack, own_redis: RedisServer
 ) -> None:
     slow = {"INKLING_DATA_LATENCY_MS": "3000", "INKLING_CACHE_SIZE": "1"}
-    open_on(window, make_stack(INKLING_REDIS_URL=own_redis.url, **slow))
+    look_at_machine_of(make_stack(INKLING_REDIS_URL=own_redis.url, **slow), window)
     window.get_by_test_id("start").click()
     look_at(window)
     expect(part(window, "trainer")).to_contain_text("waits for data")
