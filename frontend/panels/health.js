@@ -34,7 +34,8 @@ export function createHealthNotice(store) {
   function judge({ curve, signal }) {
     if (judged.revision === curve.revision) return;
     const health = healthOf(curve, judged.health);
-    const rate = health === judged.health ? judged.rate : rateOf(health, { curve, signal });
+    // A training that ran away and then died went wrong once: at the rate at which it ran away.
+    const rate = health !== null && judged.health !== null ? judged.rate : rateOf(health, { curve, signal });
     judged = { health, revision: curve.revision, rate };
   }
 
@@ -65,6 +66,5 @@ export function createHealthNotice(store) {
     setText(words, lowered ? `The learning rate is ${present} now. ${THEN[health]}` : WORDS[health]);
     setText(rateButton, `Set it to ${gentlerRate(present)}`);
     rateButton.hidden = !(present > 0) || lowered;
-    resetButton.hidden = !rateButton.hidden;
   };
 }

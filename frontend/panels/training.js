@@ -106,7 +106,7 @@ function createSetting(store, key) {
   const row = document.querySelector(`[data-setting=${key}]`);
   const input = row.querySelector("input[type=number]");
   const note = row.querySelector(".setting-note");
-  let edited = false; // typed in and not yet sent: the server's value must not overwrite it
+  let edited = false; // changed and not yet sent: the server's value must not overwrite it
 
   const asker = latestOnly({
     send: (value) => api.control({ type: SETTINGS[key], value }),
@@ -134,6 +134,7 @@ function createSetting(store, key) {
     store.dispatch({ type: "setting-edited", key });
   });
   input.addEventListener("change", settle); // Enter, leaving the field, its arrows, or the slider
+  input.addEventListener("blur", () => { edited = false; }); // typed, and typed back: no change to send
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     edited = false;
@@ -143,7 +144,7 @@ function createSetting(store, key) {
   return function render({ signal, settings }) {
     const { pending, error } = settings[key];
     const shown = String((pending ?? signal?.[key]) || ""); // 0: the gateway does not know yet
-    if (!(edited && row.contains(document.activeElement)) && input.value !== shown) input.value = shown;
+    if (!edited && input.value !== shown) input.value = shown;
     setFlag(row, "pending", pending !== null);
     setFlag(row, "error", error !== null);
     setText(note, error ?? (pending === null ? "" : "Asking the server…"));

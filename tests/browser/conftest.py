@@ -80,6 +80,7 @@ def open_page(browser: Browser, stack: Stack, at_rest: None) -> Iterator[OpenPag
         page.on("pageerror", lambda error: failures.append(str(error)))
         page.goto(stack.url)
         expect(page.get_by_test_id("connection")).to_have_text("connected")
+        expect(page.get_by_test_id("learning-rate")).not_to_have_value("")  # by its first signal
         return page
 
     yield open_one

@@ -165,6 +165,26 @@ def test_a_finger_moves_the_slider(phone: Page, status: Status) -> None:
     wait_until(lambda: status()["lrate"] == pytest.approx(1, rel=0.3))
 
 
+def test_news_do_not_move_a_slider_that_a_finger_holds(
+    phone: Page, api: httpx.Client, status: Status
+) -> None:
+    slider = phone.get_by_test_id("learning-rate-slider")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    assert box is not None
+    at = {"x": box["x"] + box["width"] * 0.6, "y": box["y"] + box["height"] / 2}
+    finger = phone.context.new_cdp_session(phone)
+    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [at]})
+    rate = phone.get_by_test_id("learning-rate")
+    expect(rate).to_have_value(re.compile("0.1."))
+    held = float(rate.input_value())
+    api.post("/control", json={"type": "SetBatchSize", "value": 99}).raise_for_status()
+    expect(phone.get_by_test_id("batch-size")).to_have_value("99")
+    assert float(rate.input_value()) == held
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    wait_until(lambda: status()["lrate"] == pytest.approx(held))
+
+
 def test_one_step_is_one_iteration(page: Page, status: Status) -> None:
     before = status()["iteration"]
     page.get_by_test_id("step").click()
