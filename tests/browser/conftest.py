@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.conftest import Stack, wait_until
+from tests.running import Stack, wait_until
 
 DEADLINE_MS = 30_000  # generous: the whole stack and a browser may share two busy cores
 expect.set_options(timeout=DEADLINE_MS)

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from nn.model import Weights, predict
 from tests.browser.conftest import PHONE, OpenPage
 from tests.browser.sheet import SEVEN, draw, expect_guess, ink
-from tests.conftest import wait_until
+from tests.running import wait_until
 
 NOTHING = "\N{EN DASH}"
 Versions = tuple[int, int]

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import PHONE, OpenPage, Status
-from tests.conftest import wait_until
+from tests.running import wait_until
 
 TRAINED = 200  # iterations of the run that these tests look at
 

@@ -19,7 +19,7 @@ from tests.browser.sheet import (
     ink_sum,
     place,
 )
-from tests.conftest import Stack, wait_until
+from tests.running import Stack, wait_until
 
 
 def is_close(image: list[float], other: list[float]) -> bool:

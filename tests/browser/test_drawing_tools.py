@@ -23,7 +23,7 @@ from tests.browser.sheet import (
     inked_cells,
     place,
 )
-from tests.conftest import Stack, wait_until
+from tests.running import Stack, wait_until
 
 LINE: tuple[Cell, ...] = ((6, 14), (22, 14))
 

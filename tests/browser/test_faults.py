@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import open_on
 from tests.browser.sheet import SEVEN, draw, expect_guess
-from tests.conftest import RedisServer, Stack, wait_until
+from tests.running import RedisServer, Stack, wait_until
 
 MakeStack = Callable[..., Stack]
 LOST = "The connection to the server is lost."

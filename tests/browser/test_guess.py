@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import OpenPage, Status
 from tests.browser.sheet import ONE, SEVEN, draw, expect_guess, ink
-from tests.conftest import Stack, wait_until
+from tests.running import Stack, wait_until
 
 WORDS = "[data-part=guess-words]"
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, Status
 from tests.browser.sheet import SEVEN, draw
-from tests.conftest import Stack, wait_until
+from tests.running import Stack, wait_until
 
 SHEET = "[data-part=help]"
 STEPS = "[data-part=steps]"

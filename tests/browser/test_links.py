@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from tests.browser.conftest import DESKTOP, OpenPage
 from tests.browser.sheet import SEVEN, draw, expect_guess, ink, ink_sum
-from tests.conftest import Stack, wait_until
+from tests.running import Stack, wait_until
 from tests.serving import served
 
 PANELS = ["draw", "guess", "training", "curves", "network", "machine", "quality", "weights"]

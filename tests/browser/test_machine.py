@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenPage, Status, open_on
 from tests.browser.sheet import SEVEN, draw, expect_guess
-from tests.conftest import ROOT, RedisServer, Stack, wait_until
+from tests.running import ROOT, RedisServer, Stack, wait_until
 
 MakeStack = Callable[..., Stack]
 RUNNING = "document.getAnimations().filter((one) => one.playState === 'running').length"

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 from nn.model import Weights, layer_outputs
 from tests.browser.conftest import OpenPage, Status
 from tests.browser.sheet import SEVEN, draw, expect_guess, ink
-from tests.conftest import Stack, wait_until
+from tests.running import Stack, wait_until
 
 Floats = NDArray[np.floating[Any]]
 SIDE = 28

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, e
 
 from tests.browser.conftest import DESKTOP, PHONE, OpenPage
 from tests.browser.sheet import SEVEN, draw, expect_guess
-from tests.conftest import Stack
+from tests.running import Stack
 
 HANDLES = [
     "grid",

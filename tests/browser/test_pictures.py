@@ -17,7 +17,7 @@ from playwright.sync_api import FilePayload, Page, expect
 
 from tests.browser.conftest import DESKTOP, OpenPage
 from tests.browser.sheet import ONE, SEVEN, draw, expect_guess, ink, ink_sum, inked_cells
-from tests.conftest import wait_until
+from tests.running import wait_until
 
 LOADED = "[data-part=sample-label]"
 ERROR = "[data-part=sample-error]"

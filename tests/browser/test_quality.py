@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, Request, expect
 
 from tests.browser.conftest import OpenPage, Status
 from tests.browser.sheet import ink
-from tests.conftest import wait_until
+from tests.running import wait_until
 
 STRIP = 20
 FIRST_IMAGES = 32

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import DESKTOP, PHONE, OpenPage, Status
 from tests.browser.sheet import SEVEN, draw, expect_guess
-from tests.conftest import ROOT, Stack, wait_until
+from tests.running import ROOT, Stack, wait_until
 
 SCREENS = ROOT / ".ci-out" / "screens"
 NARROW: dict[str, Any] = {**PHONE, "viewport": {"width": 360, "height": 740}}

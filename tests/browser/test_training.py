@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import OpenPage, Status
 from tests.browser.sheet import SEVEN, draw, expect_guess
-from tests.conftest import wait_until
+from tests.running import wait_until
 
 SETTINGS = [
     ("batch-size", "batch_size", "32", 32),

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 
 from tests.browser.conftest import DESKTOP, PHONE, OpenPage, Status
 from tests.browser.sheet import SEVEN, draw
-from tests.conftest import wait_until
+from tests.running import wait_until
 
 FORMATS = ["json", "safetensors", "npz", "onnx"]
 PAGE_SIZE = 50  # rows of a long history that are shown at once, see frontend/core/versions.js

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from ops.health import health_routes, serve_health
 from ops.settings import Settings
-from tests.conftest import ROOT, free_port
+from tests.running import ROOT, free_port
 from tests.serving import served
 
 PATHS = ("/healthz", "/readyz", "/metrics")

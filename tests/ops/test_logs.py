@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.running import ROOT
 
 # A process of its own, since logging is set up for a whole process.
 PROGRAM = """

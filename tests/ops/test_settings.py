@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from ops.settings import PREFIX, Settings, SettingsError, read_settings, unknown_names
-from tests.conftest import ROOT
+from tests.running import ROOT
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import RedisServer
+from tests.running import RedisServer
 from wire.bus import Bus
 from wire.calls import Call, NoAnswerError, NoReplyError, Reply, Restore, Tune, Upload
 from wire.codec import MalformedError

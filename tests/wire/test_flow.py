@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import redis
 
-from tests.conftest import RedisServer
 from tests.examples import ticket_of
+from tests.running import RedisServer
 from wire.bus import Bus
 from wire.codec import MalformedError, encode, encode_batch
 from wire.flow import SignOfLife, Woken

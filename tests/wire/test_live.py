@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import redis
 
-from tests.conftest import RedisServer
 from tests.examples import accuracy_at, snapshot_of
+from tests.running import RedisServer
 from tests.wire.conftest import Follower
 from wire.bus import Bus
 from wire.codec import MalformedError

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import RedisServer
 from tests.examples import accuracy_at, checkpoint_of, frame_of, history_of, mark_of
+from tests.running import RedisServer
 from tests.wire.conftest import Follower
 from wire.bus import Bus
 from wire.codec import MalformedError

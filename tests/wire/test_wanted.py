@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import RedisServer
+from tests.running import RedisServer
 from wire.bus import Bus
 from wire.codec import MalformedError
 from wire.flow import Woken

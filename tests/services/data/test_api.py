@@ -17,7 +17,7 @@ from ops.settings import Settings
 from services.data import api, cache
 from services.data.api import create_app
 from services.data.datasets import DataSet, Places, prepare
-from tests.conftest import ROOT, RedisServer, free_port
+from tests.running import ROOT, RedisServer, free_port
 from tests.services.data.samples import TEST_COUNT, TRAIN_COUNT, put, small_set
 from tests.serving import detail_of, served
 from wire.bus import Bus

@@ -16,8 +16,8 @@ from services.data.datasets import Places, prepare
 from services.data.evaluator import INTERVAL_S, Evaluator
 from services.data.idx import Split
 from services.data.reports import Reports
-from tests.conftest import RedisServer
 from tests.examples import snapshot_of
+from tests.running import RedisServer
 from tests.services.data.samples import put, small_set
 from wire.bus import Bus
 from wire.messages import Evaluation, Snapshot, WeightsInfo

@@ -24,8 +24,8 @@ from services.data import worker as worker_module
 from services.data.datasets import DataSet, Places, prepare
 from services.data.order import cut
 from services.data.worker import Worker
-from tests.conftest import ROOT, RedisServer, free_port
 from tests.examples import ticket_of
+from tests.running import ROOT, RedisServer, free_port
 from tests.services.data.samples import put, small_set
 from wire.bus import Bus
 from wire.keys import Keys

@@ -12,7 +12,7 @@ import pytest
 from ops.settings import Settings
 from services.gateway import control
 from services.gateway.api import create_app
-from tests.conftest import RedisServer
+from tests.running import RedisServer
 from tests.services.gateway.people import Page, PlayedTrainer, training, weights_service
 from tests.serving import detail_of, served
 from wire.bus import Bus

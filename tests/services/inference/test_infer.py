@@ -22,8 +22,8 @@ from ops.problems import Problem
 from ops.settings import Settings
 from services.inference.api import MAX_BODY_BYTES, create_app
 from services.inference.images import read_picture
-from tests.conftest import RedisServer
 from tests.examples import snapshot_of
+from tests.running import RedisServer
 from tests.serving import detail_of, served
 from wire.bus import Bus
 

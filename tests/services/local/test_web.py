@@ -13,7 +13,7 @@ from ops.settings import Settings
 from services.local.docs import service_apps
 from services.local.headers import CONTENT_SECURITY_POLICY, HEADERS, PAGE_PATHS
 from services.local.web import create_web
-from tests.conftest import ROOT, RedisServer
+from tests.running import ROOT, RedisServer
 from tests.services.data.samples import put, small_set
 from tests.serving import detail_of, served
 from wire.bus import Bus
