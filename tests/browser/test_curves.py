@@ -276,7 +276,8 @@ def test_long_steps_are_noticed_and_the_way_out_is_a_button(
     api.post("/control", json={"type": "SetLearningRate", "value": 10}).raise_for_status()
     page.get_by_test_id("start").click()
     page.locator("[data-panel=curves]").scroll_into_view_if_needed()
-    expect(page.get_by_test_id("health")).to_contain_text("learning rate")
+    expect(page.get_by_test_id("health-rate")).to_be_visible()
+    expect(page.locator("[data-part=health-words]")).to_contain_text("ower the learning rate")
     api.post("/control", json={"type": "Stop"}).raise_for_status()  # or it might recover by itself
     page.get_by_test_id("health-rate").click()
     wait_until(lambda: status()["lrate"] == 1)
