@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from bench.measure import Group
+from bench.rows import memory, start, stop, swap, weights_get
 
-_ALL: tuple[Group, ...] = ()
+_ALL: tuple[Group, ...] = (
+    swap.GROUP,
+    weights_get.GROUP,
+    stop.GROUP,
+    start.GROUP,
+    memory.GROUP,
+)
 
 GROUPS = {group.name: group for group in _ALL}  # in the order of the table

@@ -1,0 +1,132 @@
+"""How much memory the processes of `make run` take, and whether that grows while it trains.
+
+Of each process of the stack its resident set, pages that it shares with others included, but not
+the pages of the data set's files: these are mapped, shared by all processes that read them, and
+the system's to take back. Read when all is ready and idle, after one minute of training at full
+speed, and at the end, after BENCH_MINUTES (10); each repeat after the first one adds a minute.
+Somebody watches (state and weights) and draws (a guess five times a second).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from bench.measure import Figures, Goal, Group, Row, Side
+from nn.model import INPUTS
+from tests.running import Stack
+
+MB = 1e6
+SETTLE_S = 60.0  # after so much training, what is allocated once has been allocated
+GUESS_S = 0.2
+Sizes = dict[str, float]  # MB by process
+
+
+@contextmanager
+def _sides() -> Iterator[tuple[Side, Side]]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        stack = Stack(folder, folder / "datasets")
+        done = threading.Event()
+        visitors = [threading.Thread(target=visit, args=(stack, done)) for visit in (_watch, _draw)]
+        try:
+            stack.start()
+            idle = _sizes(stack)
+            for visitor in visitors:
+                visitor.start()
+            stack.control(type="Start")
+            time.sleep(SETTLE_S)
+            yield Watch(stack, idle).ours, dict
+        finally:
+            done.set()
+            stack.close()
+
+
+class Watch:
+    """Reads the sizes at the end of each repeat."""
+
+    def __init__(self, stack: Stack, idle: Sizes) -> None:
+        self._stack = stack
+        self._idle = idle
+        self._settled = _sizes(stack)
+        self._rest_s = float(os.environ.get("BENCH_MINUTES", "10")) * 60 - SETTLE_S
+
+    def ours(self) -> Figures:
+        """Return the largest size, and the largest growth; print all of them."""
+        time.sleep(max(self._rest_s, 0))
+        self._rest_s = 60.0
+        if not self._stack.status()["training"]:
+            raise RuntimeError("training has ended")
+        end = _sizes(self._stack)
+        for process, size in end.items():
+            print(
+                f"  {process:<12} idle {self._idle[process]:5.1f} MB, after a minute "
+                f"{self._settled[process]:5.1f} MB, at the end {size:5.1f} MB",
+                flush=True,
+            )
+        growth = {process: size - self._settled[process] for process, size in end.items()}
+        return {"memory": max(end.values()), "memory-growth": max(growth.values())}
+
+
+def _sizes(stack: Stack) -> Sizes:
+    """Return the resident MB of each process of the stack, without mapped pages of the data set."""
+    assert stack.process is not None
+    supervisor = psutil.Process(stack.process.pid)
+    return {_name(process): _size(process) for process in (supervisor, *supervisor.children())}
+
+
+def _name(process: psutil.Process) -> str:
+    """Return the last part of the module that a process runs, or the program."""
+    words: list[str] = process.cmdline()
+    program: str = process.name()
+    return words[words.index("-m") + 1].rpartition(".")[2] if "-m" in words else program
+
+
+def _size(process: psutil.Process) -> float:
+    """Return the resident MB of a process without those of the data set's files."""
+    maps = process.memory_maps(grouped=False)
+    return float(sum(one.rss for one in maps if "/datasets/" not in one.path) / MB)
+
+
+def _watch(stack: Stack, done: threading.Event) -> None:
+    """Follow the state and the weights, as a page does."""
+    with connect(f"ws://127.0.0.1:{stack.port}/ws", max_size=None) as viewer:
+        viewer.send(json.dumps({"type": "Subscribe", "weights": "f16", "weights_hz": 5}))
+        while not done.is_set():
+            try:
+                viewer.recv(1)
+            except TimeoutError:
+                continue
+            except ConnectionClosed:
+                return
+
+
+def _draw(stack: Stack, done: threading.Event) -> None:
+    """Ask for guesses, as a page does."""
+    with httpx.Client(base_url=stack.url, timeout=10) as client:
+        while not done.wait(GUESS_S):
+            try:
+                client.post("/infer", json={"image": [0.25] * INPUTS})
+            except httpx.HTTPError:
+                return
+
+
+GROUP = Group(
+    "memory",
+    (
+        Row("memory", "MB", "", Goal(most=90)),
+        Row("memory-growth", "MB", "", Goal(most=3)),
+    ),
+    _sides,
+)
