@@ -5,14 +5,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 PAGE := frontend/node_modules/uplot/package.json
 AXE := frontend/node_modules/axe-core/package.json
+PEERS := bench/.venv/peers
 
-.PHONY: help run scale test test-docker bench-page check lock clean
+.PHONY: help run scale test test-docker bench bench-peers bench-curves bench-page check lock clean
 
 help:
 	@echo "make run                     start Inkling on http://localhost:$(PORT) (PORT=8081 make run: another port)"
 	@echo "make scale DATA_WORKERS=4    change the number of data workers while it runs"
 	@echo "make test                    run every test"
 	@echo "make test-docker             test the stack in Docker (INKLING_DATA_DIR: a folder with MNIST)"
+	@echo "make bench                   measure everything against what people would use (ARGS='--repeats 5 --plot')"
+	@echo "make bench-train             measure some of it: -infer, -fanout, -workers, -swap, -start ..."
+	@echo "make bench-curves            measure how cost grows with the work, and draw docs/performance-*.png"
 	@echo "make bench-page              measure the page in a real Chromium, beside make run"
 	@echo "make check                   lint and type check"
 	@echo "make lock                    pin the newest allowed versions of all packages"
@@ -31,6 +35,18 @@ test: .venv/dev $(AXE)
 test-docker: .venv/dev
 	$(BIN)/python -m pytest -s tests/system/compose_stack.py
 
+# Wants a quiet machine. The peers have an environment of their own, so that `make run` needs none.
+bench: .venv/dev $(PAGE) $(PEERS)
+	$(BIN)/python -m bench $(ARGS)
+
+bench-%: .venv/dev $(PAGE) $(PEERS)
+	$(BIN)/python -m bench $* $(ARGS)
+
+bench-curves: .venv/dev $(PAGE) $(PEERS)
+	$(BIN)/python -m bench.curves $(ARGS)
+
+bench-peers: $(PEERS)
+
 bench-page: .venv/dev
 	$(BIN)/python bench/page.py --url http://localhost:$(PORT)
 
@@ -41,7 +57,7 @@ lock: .venv/dev
 	scripts/lock
 
 clean:
-	rm -rf .venv .inkling frontend/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .inkling frontend/node_modules bench/.venv bench/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is newer than the lock file that it was made from.
@@ -56,3 +72,6 @@ $(PAGE): frontend/package-lock.json scripts/page | .venv/run
 
 $(AXE): frontend/package-lock.json scripts/page | .venv/run
 	scripts/page dev
+
+$(PEERS): requirements/bench.txt requirements/torch.txt bench/peers/package-lock.json scripts/bench_peers | .venv/run
+	scripts/bench_peers "$(PYTHON)"
