@@ -129,6 +129,12 @@ class LiveWeights:
         data = self._client.hget(self._keys.weights, "bytes")
         return None if data is None else decode_snapshot(data)
 
+    @reaches_redis
+    def latest_bytes(self) -> tuple[int, bytes] | None:
+        """Return the version of the live weights, and their safetensors, which nobody decodes."""
+        version, data = self._client.hmget(self._keys.weights, "version", "bytes")
+        return None if data is None else (int(version), data)
+
     def follow(self, stop: threading.Event) -> Iterator[Snapshot | RedisAwayError]:
         """Yield the live weights, then each newer version that is not overtaken meanwhile.
 

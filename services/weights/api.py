@@ -28,8 +28,8 @@ from services.weights.store import Store
 from services.weights.versions import VersionAnswer, version_routes
 from wire.bus import Bus
 from wire.calls import Tune
+from wire.codec import decode_snapshot
 from wire.connection import RedisAwayError
-from wire.messages import Snapshot
 
 MAX_BODY_BYTES = 8 * 2**20
 MAX_TRAIN = 10_000_000
@@ -126,10 +126,14 @@ def _live_routes(bus: Bus, replacement: Replacement) -> APIRouter:
         a version that the client has.
         """
         kind = format or negotiate(request.headers.get("accept"))
-        live = replacement.live()
-        if has_already(request.headers.get("if-none-match"), live.info.version):
-            return Response(status_code=304, headers=_headers(live, kind))
-        return Response(encode(live, kind), headers=_headers(live, kind))
+        version, data = replacement.live_bytes()
+        headers = _headers(version, kind)
+        if has_already(request.headers.get("if-none-match"), version):
+            return Response(status_code=304, headers=headers)
+        # What is live is safetensors already: only other formats are made of the numbers in it.
+        if kind is not Format.SAFETENSORS:
+            data = encode(decode_snapshot(data), kind)
+        return Response(data, headers=headers)
 
     @router.post("/weights", summary="Replace the weights", openapi_extra=_UPLOAD)
     async def post_weights(request: Request, format: AskedFormat = None) -> VersionAnswer:
@@ -177,8 +181,7 @@ def tune(bus: Bus, body: bytes, *, scaled: bool) -> TuneAnswer:
     return TuneAnswer(loss=reply.loss, version=reply.version)
 
 
-def _headers(snapshot: Snapshot, kind: Format) -> dict[str, str]:
-    version = snapshot.info.version
+def _headers(version: int, kind: Format) -> dict[str, str]:
     headers = {
         "Content-Type": MEDIA_TYPES[kind],
         "ETag": etag_of(version),

@@ -93,12 +93,14 @@ class Replacement:
         """Return the live weights; raise Problem 503 before there are any."""
         live = self._bus.live.latest()
         if live is None:
-            raise Problem(
-                503,
-                "there are no weights yet: the trainer makes the first ones when it starts, "
-                "or POST or DELETE /weights does",
-                {"Retry-After": "1"},
-            )
+            raise _none_yet()
+        return live
+
+    def live_bytes(self) -> tuple[int, bytes]:
+        """Return version and safetensors of the live weights; raise Problem 503 without any."""
+        live = self._bus.live.latest_bytes()
+        if live is None:
+            raise _none_yet()
         return live
 
     def find(self, version: int) -> tuple[Entry, Snapshot]:
@@ -166,6 +168,15 @@ class Replacement:
                 return version
             self._store.remove(version)
         raise Problem(503, "newer weights came in again and again; nothing was changed. Try again.")
+
+
+def _none_yet() -> Problem:
+    return Problem(
+        503,
+        "there are no weights yet: the trainer makes the first ones when it starts, "
+        "or POST or DELETE /weights does",
+        {"Retry-After": "1"},
+    )
 
 
 def missing(version: int) -> Problem:
