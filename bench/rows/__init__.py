@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bench.measure import Group
-from bench.rows import memory, start, stop, swap, weights_get
+from bench.rows import fanout, memory, start, stop, swap, weights_get
 
 _ALL: tuple[Group, ...] = (
+    fanout.GROUP,
     swap.GROUP,
     weights_get.GROUP,
     stop.GROUP,
