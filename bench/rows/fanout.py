@@ -82,8 +82,8 @@ class Story:
 class Viewers:
     """The process of all viewers, spoken to by lines."""
 
-    def __init__(self, port: int) -> None:
-        command = [sys.executable, "-m", "bench.viewers", str(port), str(VIEWERS)]
+    def __init__(self, port: int, count: int) -> None:
+        command = [sys.executable, "-m", "bench.viewers", str(port), str(count)]
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -113,9 +113,9 @@ class Viewers:
                 raise RuntimeError("the process of the viewers ended")
 
 
-def sent_per_second(port: int, story: Story, publish: Publish) -> float:
+def sent_per_second(port: int, story: Story, publish: Publish, count: int = VIEWERS) -> float:
     """Return how many messages a second reach the viewers when each frame follows the last."""
-    viewers = Viewers(port)
+    viewers = Viewers(port, count)
     try:
         frames = told = 0
         started = time.monotonic()
@@ -131,15 +131,15 @@ def sent_per_second(port: int, story: Story, publish: Publish) -> float:
         tally = viewers.end([])
     finally:
         viewers.kill()
-    _check(tally, told)
-    if tally["messages"] != frames * VIEWERS:
+    _check(tally, told, count)
+    if tally["messages"] != frames * count:
         raise RuntimeError(f"{tally['messages']:,} messages carried {frames:,} frames to each")
-    return (frames - WARM_UP_FRAMES) * VIEWERS / seconds
+    return (frames - WARM_UP_FRAMES) * count / seconds
 
 
-def paced_p99_ms(port: int, story: Story, publish: Publish) -> float:
+def paced_p99_ms(port: int, story: Story, publish: Publish, count: int = VIEWERS) -> float:
     """Return the 99th percentile of the time from publication to a viewer's having it, in ms."""
-    viewers = Viewers(port)
+    viewers = Viewers(port, count)
     try:
         published: list[tuple[int, float]] = []
         told = 0
@@ -155,13 +155,13 @@ def paced_p99_ms(port: int, story: Story, publish: Publish) -> float:
         tally = viewers.end(published)
     finally:
         viewers.kill()
-    _check(tally, told)
+    _check(tally, told, count)
     return float(tally["latencies_ms"]["p99"])
 
 
-def _check(tally: dict[str, Any], told: int) -> None:
+def _check(tally: dict[str, Any], told: int, count: int) -> None:
     """Raise RuntimeError unless each viewer had as many iterations as were told."""
-    if tally["iterations"] != [told] * VIEWERS:
+    if tally["iterations"] != [told] * count:
         found = sorted(set(tally["iterations"]))
         raise RuntimeError(f"of {told:,} iterations, viewers had {found}")
 
@@ -191,7 +191,7 @@ def _wait_for_server(url: str) -> None:
 
 
 @contextmanager
-def _gateway() -> Iterator[tuple[int, Publish]]:
+def gateway() -> Iterator[tuple[int, Publish]]:
     """Give the port of a gateway on a Redis of its own, and what publishes a frame there."""
     with ExitStack() as stack:
         server = RedisServer(Path(stack.enter_context(tempfile.TemporaryDirectory())))
@@ -235,7 +235,7 @@ def _bare() -> Iterator[tuple[int, Publish]]:
 
 @contextmanager
 def _sides() -> Iterator[tuple[Side, Side]]:
-    with _gateway() as (port, publish), _bare() as (bare_port, publish_bare):
+    with gateway() as (port, publish), _bare() as (bare_port, publish_bare):
         story, bare_story = Story(), Story()
         publish(story.next())  # so that whoever comes is told something
         publish_bare(bare_story.next())
