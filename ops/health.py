@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ops.settings import Settings
+from ops.websocket import FrameProtocol
 from wire.controls import MAX_SET_WEIGHTS_BYTES
 
 Reasons = Callable[[], Sequence[str]]
@@ -60,7 +61,11 @@ def server_for(app: ASGIApp, settings: Settings) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=4,
+            ws=FrameProtocol,
             ws_max_size=MAX_MESSAGE_BYTES,
+            # It would compress each frame anew for each viewer, at several times the cost of all
+            # else that a viewer takes.
+            ws_per_message_deflate=False,
         )
     )
 

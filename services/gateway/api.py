@@ -56,10 +56,11 @@ class Gateway:
         self.fanout.start(loop)
         self.run.start()
 
-    def stop(self) -> None:
-        """End all threads."""
-        self.run.stop()
-        self._weights.stop()
+    async def stop(self) -> None:
+        """End all threads, and serve nobody any more."""
+        await run_in_threadpool(self.run.stop)
+        await run_in_threadpool(self._weights.stop)
+        self.fanout.stop()
 
     async def converse(self, socket: WebSocket) -> None:
         """Serve one viewer until either side ends the connection."""
@@ -118,7 +119,7 @@ def create_app(bus: Bus, settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         gateway.start(asyncio.get_running_loop())
         yield
-        await run_in_threadpool(gateway.stop)
+        await gateway.stop()
 
     app = FastAPI(title="Inkling gateway", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.reasons = gateway.run.reasons

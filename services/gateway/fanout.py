@@ -5,16 +5,34 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 
 from prometheus_client import Counter, Gauge
 from starlette.websockets import WebSocket
 
+from ops.websocket import frame_writer, text_frame
 from services.gateway.run import Run
 from services.gateway.weights import Precision, WeightsStream
 
 VIEWERS = Gauge("inkling_gateway_viewers", "Viewers connected")
 FRAMES = Counter("inkling_gateway_frames", "Frames sent to viewers")
 MERGED = Counter("inkling_gateway_merged_frames", "News that travelled with later ones")
+AT_ONCE = 64  # viewers that are written to before others get their turn on the loop
+MAX_SHARED = 16  # encoded news that are kept: those who are equally far behind get the same
+
+
+@dataclass
+class News:
+    """All that happened up to the news of this number, as a ResponseSignal in JSON."""
+
+    number: int
+    text: bytes
+
+    @cached_property
+    def frame(self) -> bytes:
+        """The same as a frame of a WebSocket."""
+        return text_frame(self.text)
 
 
 class Viewer:
@@ -28,43 +46,84 @@ class Viewer:
         self.weights_version = 0
         self.weights_at = 0.0
         self.sending = asyncio.Lock()
+        self.write = frame_writer(socket.scope)
+        self.rests = False  # it has all news, and its own task waits to be called
+        self.called = asyncio.Event()
 
 
 class Fanout:
-    """Sends the news of a run to its viewers, and the weights to those who want them."""
+    """Sends the news of a run to its viewers, and the weights to those who want them.
+
+    Whoever has all news and can take more is written to in one pass over all such viewers, the
+    same bytes to each. Whatever has to be waited for (a first frame, a slow connection, weights)
+    is the business of the viewer's own task.
+    """
 
     def __init__(self, run: Run, weights: WeightsStream) -> None:
         self._run = run
         self._weights = weights
+        self._viewers: set[Viewer] = set()
         self._news = asyncio.Event()
+        self._shared: dict[int | None, News] = {}  # by what had been seen before
+        self._shared_number = 0  # of the last news when these were made
+        self._passing: asyncio.Task[None] | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to pass on news, which other threads bring."""
 
         def wake() -> None:
             with suppress(RuntimeError):  # the loop has ended, and all viewers with it
-                loop.call_soon_threadsafe(self._wake)
+                loop.call_soon_threadsafe(self._news.set)
 
         self._run.on_news = self._weights.on_weights = wake
+        self._passing = loop.create_task(self._pass_on())
 
-    def _wake(self) -> None:
-        """Wake all viewers that wait now; those that are still sending will see it later."""
-        self._news.set()
-        self._news = asyncio.Event()
+    def stop(self) -> None:
+        """Pass on no more."""
+        if self._passing is not None:
+            self._passing.cancel()
 
     async def serve(self, viewer: Viewer) -> None:
         """Send the whole curve, then all news, until the connection ends."""
         VIEWERS.inc()
+        self._viewers.add(viewer)
         try:
             while True:
-                news = self._news  # taken first, so that nothing falls between
+                viewer.called.clear()  # first, so that nothing falls between
                 await self._send_news(viewer)
                 wait_s = await self._send_weights(viewer)
                 if viewer.seen == self._run.number:
-                    await _wait(news, wait_s)
+                    viewer.rests = True
+                    await _wait(viewer.called, wait_s)
+                    viewer.rests = False
         finally:
+            self._viewers.discard(viewer)
             VIEWERS.dec()
             self.subscribe(viewer, None, 0)
+
+    async def _pass_on(self) -> None:
+        """Write all news to all viewers who rest, as they come."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            resting = [viewer for viewer in self._viewers if viewer.rests]
+            for begin in range(0, len(resting), AT_ONCE):
+                for viewer in resting[begin : begin + AT_ONCE]:
+                    self._offer(viewer)
+                await asyncio.sleep(0)
+
+    def _offer(self, viewer: Viewer) -> None:
+        """Write the news to a viewer who rests; call it if that takes more than writing."""
+        if not viewer.rests:
+            return  # called since
+        if viewer.seen != self._run.number:
+            news = self._news_since(viewer.seen)
+            if viewer.sending.locked() or not viewer.write(news.frame):
+                viewer.called.set()
+                return
+            _count(viewer, news.number)
+        if viewer.precision is not None:
+            viewer.called.set()
 
     def subscribe(self, viewer: Viewer, precision: Precision | None, weights_hz: float) -> None:
         """Give the viewer weights in this precision, `weights_hz` times a second at most.
@@ -79,19 +138,27 @@ class Fanout:
         viewer.precision = precision
         viewer.weights_interval_s = 1 / weights_hz if weights_hz else 0.0
         viewer.weights_version = 0
-        self._wake()
+        viewer.called.set()
 
     async def _send_news(self, viewer: Viewer) -> None:
-        before = viewer.seen
-        if before == self._run.number:
+        if viewer.seen == self._run.number:
             return
-        number, data = self._run.news_since(before)
+        news = self._news_since(viewer.seen)
         async with viewer.sending:
-            await viewer.socket.send_text(data.decode())
-        viewer.seen = number
-        FRAMES.inc()
-        if before is not None:
-            MERGED.inc(number - before - 1)
+            await viewer.socket.send_text(news.text.decode())
+        _count(viewer, news.number)
+
+    def _news_since(self, seen: int | None) -> News:
+        """Return what `Run.news_since` does, made once for all who have seen the same."""
+        if self._shared_number != self._run.number:
+            self._shared_number = self._run.number
+            self._shared.clear()
+        news = self._shared.get(seen)
+        if news is None:
+            news = News(*self._run.news_since(seen))
+            if len(self._shared) < MAX_SHARED:
+                self._shared[seen] = news
+        return news
 
     async def _send_weights(self, viewer: Viewer) -> float | None:
         """Send the weights if they are new and due; return in how many seconds they will be."""
@@ -113,3 +180,11 @@ async def _wait(news: asyncio.Event, timeout_s: float | None) -> None:
         await asyncio.wait_for(news.wait(), timeout_s)
     except TimeoutError:
         return
+
+
+def _count(viewer: Viewer, number: int) -> None:
+    """Note that the viewer was sent the news up to `number`."""
+    FRAMES.inc()
+    if viewer.seen is not None:
+        MERGED.inc(number - viewer.seen - 1)
+    viewer.seen = number

@@ -40,7 +40,6 @@ class Run:
         self._tests: list[TestPoint] = []
         self._untold: TestPoint | None = None  # of an iteration that no frame has told yet
         self._recent: deque[tuple[History, int]] = deque(maxlen=MAX_RECENT)
-        self._encoded = b""
         self.revision = self.generation = 0  # of the trainer's last frame
         self.number = 0  # of the last news
         self.on_news: Callable[[], None] = lambda: None
@@ -84,8 +83,6 @@ class Run:
         """
         with self._changed:
             behind = None if number is None else self.number - number
-            if behind == 1:
-                return self.number, self._encoded  # shared by all who keep up
             if behind is None or behind > len(self._recent):
                 history, start = self._whole(), 0
             else:
@@ -139,7 +136,6 @@ class Run:
         start = self._iteration if start is None else start
         self._recent.append((history, start))
         self.number += 1
-        self._encoded = encode(self._present(history, start))
         self._changed.notify_all()
         self.on_news()
 
