@@ -13,7 +13,6 @@ import orjson
 from nn.model import Floats, Weights
 from ops.problems import Problem
 from services.weights.npz import decode_npz, encode_npz
-from services.weights.onnx_model import decode_onnx, encode_onnx
 from wire.codec import MalformedError, chained, checked_array, decode_weights, encode_snapshot
 from wire.messages import Snapshot
 
@@ -155,15 +154,28 @@ def shapes_of(weights: Weights) -> dict[str, str]:
     return {name: " x ".join(map(str, array.shape)) for name, array in named.items()}
 
 
+# --- ONNX ---------------------------------------------------------------------------------------
+def _encode_onnx(snapshot: Snapshot) -> bytes:
+    from services.weights.onnx_model import encode_onnx  # 7 MB that few people ask for
+
+    return encode_onnx(snapshot)
+
+
+def _decode_onnx(body: bytes) -> Weights:
+    from services.weights.onnx_model import decode_onnx
+
+    return decode_onnx(body)
+
+
 _ENCODERS: Mapping[Format, Callable[[Snapshot], bytes]] = {
     Format.JSON: lambda snapshot: dump_json(json_fields(snapshot.weights)),
     Format.SAFETENSORS: encode_snapshot,
     Format.NPZ: lambda snapshot: encode_npz(snapshot.weights),
-    Format.ONNX: encode_onnx,
+    Format.ONNX: _encode_onnx,
 }
 _DECODERS: Mapping[Format, Callable[[bytes], Weights]] = {
     Format.JSON: _decode_json,
     Format.SAFETENSORS: lambda body: decode_weights(body)[0],
     Format.NPZ: decode_npz,
-    Format.ONNX: decode_onnx,
+    Format.ONNX: _decode_onnx,
 }
