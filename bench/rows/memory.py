@@ -1,10 +1,12 @@
 """How much memory the processes of `make run` take, and whether that grows while it trains.
 
-Of each process of the stack its resident set, pages that it shares with others included, but not
-the pages of the data set's files: these are mapped, shared by all processes that read them, and
-the system's to take back. Read when all is ready and idle, after one minute of training at full
-speed, and at the end, after BENCH_MINUTES (10); each repeat after the first one adds a minute.
-Somebody watches (state and weights) and draws (a guess five times a second).
+Of each process of the stack its proportional set size (Linux: PSS): resident pages, of which those
+that n processes share, such as the code of libraries, count one n-th. Without the pages of the data
+set's files, which are mapped, and the system's to take back. The whole resident set (RSS), in which
+shared pages count in full in each process, is printed beside it. Read when all is ready and idle,
+after one minute of training at full speed, and at the end, after BENCH_MINUTES (10); each repeat
+after the first one adds a minute. Somebody watches (state and weights) and draws (a guess five
+times a second).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import psutil
@@ -30,7 +33,19 @@ from tests.running import Stack
 MB = 1e6
 SETTLE_S = 60.0  # after so much training, what is allocated once has been allocated
 GUESS_S = 0.2
-Sizes = dict[str, float]  # MB by process
+
+
+class Size(NamedTuple):
+    """What one process has in memory, in MB, without the data set."""
+
+    pss: float
+    rss: float
+
+    def __str__(self) -> str:
+        return f"{self.pss:5.1f} MB (RSS {self.rss:5.1f})"
+
+
+Sizes = dict[str, Size]  # by process
 
 
 @contextmanager
@@ -71,16 +86,19 @@ class Watch:
         end = _sizes(self._stack)
         for process, size in end.items():
             print(
-                f"  {process:<12} idle {self._idle[process]:5.1f} MB, after a minute "
-                f"{self._settled[process]:5.1f} MB, at the end {size:5.1f} MB",
+                f"  {process:<12} idle {self._idle[process]}, after a minute "
+                f"{self._settled[process]}, at the end {size}",
                 flush=True,
             )
-        growth = {process: size - self._settled[process] for process, size in end.items()}
-        return {"memory": max(end.values()), "memory-growth": max(growth.values())}
+        growth = [size.pss - self._settled[process].pss for process, size in end.items()]
+        return {
+            "memory": max(size.pss for size in end.values()),
+            "memory-growth": max(growth),
+        }
 
 
 def _sizes(stack: Stack) -> Sizes:
-    """Return the resident MB of each process of the stack, without mapped pages of the data set."""
+    """Return the size of each process of the stack."""
     assert stack.process is not None
     supervisor = psutil.Process(stack.process.pid)
     return {_name(process): _size(process) for process in (supervisor, *supervisor.children())}
@@ -93,10 +111,10 @@ def _name(process: psutil.Process) -> str:
     return words[words.index("-m") + 1].rpartition(".")[2] if "-m" in words else program
 
 
-def _size(process: psutil.Process) -> float:
-    """Return the resident MB of a process without those of the data set's files."""
-    maps = process.memory_maps(grouped=False)
-    return float(sum(one.rss for one in maps if "/datasets/" not in one.path) / MB)
+def _size(process: psutil.Process) -> Size:
+    """Return the size of a process, without the data set's files."""
+    maps = [one for one in process.memory_maps(grouped=False) if "/datasets/" not in one.path]
+    return Size(sum(one.pss for one in maps) / MB, sum(one.rss for one in maps) / MB)
 
 
 def _watch(stack: Stack, done: threading.Event) -> None:
