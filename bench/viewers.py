@@ -86,7 +86,7 @@ class Audience:
         """Count a viewer that has come to `iteration`."""
         arrived = self._arrived.get(iteration, 0) + 1
         if arrived == self.count:
-            del self._arrived[iteration]
+            self._arrived.pop(iteration, None)
             print(iteration, flush=True)
         else:
             self._arrived[iteration] = arrived
