@@ -37,13 +37,15 @@ def thin(points: NDArray[np.void], limit: int) -> NDArray[np.void]:
     width = (int(iteration[-1]) - int(iteration[0])) // spans + 1
     span = (iteration - iteration[0]) // width
     starts = np.flatnonzero(np.diff(span, prepend=-1))
-    kept: set[int] = set()
+    sizes = np.diff(starts, append=len(points))
+    kept = np.zeros(len(points), np.bool_)
     loss = np.nan_to_num(points["loss"], nan=np.inf, posinf=np.inf)
     for values in (loss, -loss, points["acc"], -points["acc"]):
-        order = np.lexsort((values, span))  # by span, then by value: each span ends at its maximum
-        ends = np.append(starts[1:], len(points)) - 1
-        kept.update(order[ends].tolist())
-    result: NDArray[np.void] = points[sorted(kept)]
+        highest = np.repeat(np.maximum.reduceat(values, starts), sizes)  # of each point's span
+        (places,) = np.nonzero(values == highest)
+        is_last = np.diff(span[places], append=spans) > 0  # of several that are as high
+        kept[places[is_last]] = True
+    result: NDArray[np.void] = points[kept]
     return result
 
 
@@ -174,5 +176,6 @@ def _points_of(history: History) -> NDArray[np.void]:
 
 
 def _history_of(points: NDArray[np.void], marks: Sequence[Mark]) -> History:
-    loss = [value if np.isfinite(value) else None for value in points["loss"].tolist()]
-    return History(points["iteration"].tolist(), loss, points["acc"].tolist(), list(marks))
+    loss = points["loss"].astype(object)
+    loss[~np.isfinite(points["loss"])] = None
+    return History(points["iteration"].tolist(), loss.tolist(), points["acc"].tolist(), list(marks))
