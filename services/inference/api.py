@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import FastAPI, Query, Request, Response
 from prometheus_client import Counter, Histogram
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from nn.model import IMAGE_SIDE, INPUTS, Floats
+from nn.model import CLASSES, IMAGE_SIDE, INPUTS, Floats
 from nn.normalize import normalize, normalize_pictures
 from ops.health import health_routes
-from ops.problems import Problem, install_problems, read_body
+from ops.problems import (
+    EXPECTED,
+    Problem,
+    as_problem,
+    install_problems,
+    problem_response,
+    read_body,
+)
 from ops.settings import Settings
-from services.inference.images import MAX_IMAGES, PICTURE_TYPES, read_json, read_picture
+from services.inference.images import (
+    BYTES_TYPE,
+    MAX_IMAGES,
+    PICTURE_TYPES,
+    read_bytes,
+    read_json,
+    read_picture,
+)
 from services.inference.predictor import Predictor
 from wire.bus import Bus
 
 MAX_BODY_BYTES = 32 * 2**20  # 1024 images, each number with 17 digits
 SMALL_BYTES = 64 * 2**10  # up to here an answer is worked out faster than it is handed to a thread
+VERSION_HEADER, ITERATION_HEADER = "Inkling-Version", "Inkling-Iteration"
 JSON_TYPES = ("application/json", "application/x-www-form-urlencoded")  # the latter: plain curl -d
 
 IMAGES = Counter("inkling_inference_images", "Images classified")
@@ -30,6 +49,17 @@ SECONDS = Histogram(
     "inkling_inference_seconds", "Time to answer POST /infer, body at hand",
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5),
 )  # fmt: skip
+
+
+class Options(BaseModel):
+    """What the query of POST /infer may say."""
+
+    normalize: bool | None = Field(
+        None, description="Scale and centre as MNIST does; default: only for PNG and JPEG"
+    )
+    input: bool = Field(
+        False, description="Answer also with what the network is given of each image"
+    )
 
 
 class Guess(BaseModel):
@@ -78,9 +108,34 @@ _BODY = {
                 ]
             }
         },
+        **{
+            f"{BYTES_TYPE}; dtype={dtype}": {
+                "schema": {"type": "string", "format": "binary", "description": words}
+            }
+            for dtype, words in (
+                ("uint8", f"1 to {MAX_IMAGES} images of {INPUTS} bytes, 0 (paper) to 255 (ink); "
+                          "answered as images are. The default dtype"),
+                ("float32", f"1 to {MAX_IMAGES} images of {INPUTS} little-endian floats, 0 to 1"),
+            )
+        },
         **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURE_TYPES},
     },
 }  # fmt: skip
+_BYTES_ANSWER: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            BYTES_TYPE: {
+                "schema": {
+                    "type": "string",
+                    "format": "binary",
+                    "description": f"If Accept names {BYTES_TYPE}: the {CLASSES} probabilities of "
+                    "each image as little-endian float32; the version and the iteration of the "
+                    f"weights are in the headers {VERSION_HEADER} and {ITERATION_HEADER}",
+                }
+            }
+        }
+    }
+}
 
 
 def create_app(bus: Bus, settings: Settings) -> FastAPI:
@@ -97,71 +152,138 @@ def create_app(bus: Bus, settings: Settings) -> FastAPI:
     app.state.reasons = predictor.reasons
     install_problems(app)
     app.router.routes.extend(health_routes(predictor.reasons))
+    app.add_middleware(Shortcut, predictor=predictor)
 
     @app.post(
         "/infer",
         summary="Classify images",
         response_model=InferAnswer | InferAnswers,
+        responses=_BYTES_ANSWER,
         openapi_extra={"requestBody": _BODY},
     )
-    async def infer(
-        request: Request,
-        normalize: Annotated[
-            bool | None,
-            Query(description="Scale and centre as MNIST does; default: only for PNG and JPEG"),
-        ] = None,
-        input: Annotated[
-            bool, Query(description="Answer also with what the network is given of each image")
-        ] = False,
-    ) -> Response:
+    async def infer(request: Request, options: Annotated[Options, Query()]) -> Response:
         """Return the digit, the ten probabilities, and the version of the weights that say so.
 
-        Takes one image or up to 1024 as numbers, or a PNG or JPEG.
+        Takes one image or up to 1024 as numbers or as bare bytes, or a PNG or JPEG.
         """
-        body = await read_body(request, MAX_BODY_BYTES)
-        kind = request.headers.get("content-type", "application/json").partition(";")[0]
-        kind = kind.strip().lower()
-        if len(body) <= SMALL_BYTES and kind not in PICTURE_TYPES:
-            answer = classify(predictor, body, kind, normalize, echoed=input)
-        else:
-            answer = await run_in_threadpool(
-                classify, predictor, body, kind, normalize, echoed=input
-            )
-        return Response(answer, media_type="application/json")
+        raise AssertionError("the shortcut has answered")
 
     return app
 
 
-def classify(
-    predictor: Predictor, body: bytes, kind: str, scaled: bool | None, *, echoed: bool
-) -> bytes:
-    """Return the JSON answer for a body of content type `kind`.
+class Shortcut:
+    """Middleware that answers POST /infer, which the route only declares.
 
-    `scaled` says whether to normalise; None leaves it to the kind. `echoed` says whether to answer
-    also with what the network was given. Raises Problem.
+    FastAPI's routing, parsing and checking of a request take longer than the network does.
     """
-    with SECONDS.time():
-        images, many = read_images(body, kind, scaled)
-        outcome = predictor.predict(images)
-        if outcome is None:
-            detail = f"Nothing can be classified: {predictor.trouble}."
-            raise Problem(503, detail, {"Retry-After": "1"})
-        IMAGES.inc(len(images))
-        probabilities, snapshot = outcome
-        results: list[dict[str, Any]] = [
-            {"digit": int(digit), "probabilities": row}
-            for digit, row in zip(probabilities.argmax(axis=1), probabilities, strict=True)
-        ]
-        if echoed:
-            for result, image in zip(results, images.round(4), strict=True):
-                result["input"] = image
-        info = {"version": snapshot.info.version, "iteration": snapshot.info.iteration}
+
+    def __init__(self, app: ASGIApp, predictor: Predictor) -> None:
+        self._app = app
+        self._predictor = predictor
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request to classify; leave any other to the application."""
+        if scope["type"] != "http" or scope["path"] != "/infer" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        try:
+            wanted = wanted_of(scope)
+            body = await read_body(Request(scope, receive), MAX_BODY_BYTES)
+            if len(body) <= SMALL_BYTES and wanted.kind not in PICTURE_TYPES:
+                answer = classify(self._predictor, body, wanted)
+            else:
+                answer = await run_in_threadpool(classify, self._predictor, body, wanted)
+        except EXPECTED as error:
+            problem = as_problem(error)
+            response = problem_response(problem.status, problem.detail, problem.headers)
+            await response(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+
+class Wanted(NamedTuple):
+    """What a request says of its body and of the answer."""
+
+    kind: str  # the body's content type, without parameters
+    dtype: str  # of bare bytes
+    bare: bool  # whether to answer with bare bytes, too
+    options: Options
+
+
+def wanted_of(scope: Scope) -> Wanted:
+    """Return what the query and the headers of a request say; raise ValidationError."""
+    headers = dict(scope["headers"])
+    content_type = headers.get(b"content-type", b"application/json")
+    return _wanted(content_type, headers.get(b"accept", b""), scope["query_string"])
+
+
+@lru_cache(maxsize=64)  # the same few again and again
+def _wanted(content_type: bytes, accept: bytes, query: bytes) -> Wanted:
+    kind, _, parameters = content_type.decode("latin-1").lower().partition(";")
+    given = dict(parse_qsl(parameters.replace(" ", ""), separator=";"))
+    options = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    return Wanted(
+        kind.strip(),
+        given.get("dtype", "uint8").strip('"'),
+        BYTES_TYPE in accept.decode("latin-1").lower(),
+        Options.model_validate(options),
+    )
+
+
+class Answer(NamedTuple):
+    """The answer to a request that could be obeyed."""
+
+    body: bytes
+    headers: list[tuple[bytes, bytes]]
+
+
+def classify(predictor: Predictor, body: bytes, wanted: Wanted) -> Answer:
+    """Return the answer for a body; raise Problem."""
+    started = time.perf_counter()
+    images, many = read_images(body, wanted)
+    outcome = predictor.predict(images)
+    if outcome is None:
+        detail = f"Nothing can be classified: {predictor.trouble}."
+        raise Problem(503, detail, {"Retry-After": "1"})
+    IMAGES.inc(len(images))
+    probabilities, snapshot = outcome
+    info = {"version": snapshot.info.version, "iteration": snapshot.info.iteration}
+    if wanted.bare:
+        content, kind = probabilities.astype("<f4", copy=False).tobytes(), BYTES_TYPE
+    else:
+        results = results_of(probabilities, images if wanted.options.input else None)
         answer = {"results": results, **info} if many else {**results[0], **info}
-        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+        content = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+        kind = "application/json"
+    headers = [
+        (b"content-length", str(len(content)).encode()),
+        (b"content-type", kind.encode()),
+    ]
+    if wanted.bare:
+        headers += [
+            (VERSION_HEADER.lower().encode(), str(info["version"]).encode()),
+            (ITERATION_HEADER.lower().encode(), str(info["iteration"]).encode()),
+        ]
+    SECONDS.observe(time.perf_counter() - started)
+    return Answer(content, headers)
 
 
-def read_images(body: bytes, kind: str, scaled: bool | None) -> tuple[Floats, bool]:
+def results_of(probabilities: Floats, images: Floats | None) -> list[dict[str, Any]]:
+    """Return the guess for each row of `probabilities` (B, 10), with its image if there are any."""
+    results: list[dict[str, Any]] = [
+        {"digit": digit, "probabilities": row}
+        for digit, row in zip(probabilities.argmax(axis=1).tolist(), probabilities, strict=True)
+    ]
+    if images is not None:
+        for result, image in zip(results, images.round(4), strict=True):
+            result["input"] = image
+    return results
+
+
+def read_images(body: bytes, wanted: Wanted) -> tuple[Floats, bool]:
     """Return the images (B, 784) in a body, and whether it asked for many; raise Problem."""
+    kind, scaled = wanted.kind, wanted.options.normalize
     if kind in PICTURE_TYPES:
         picture = read_picture(body, kind)
         if scaled is not False:
@@ -174,8 +296,11 @@ def read_images(body: bytes, kind: str, scaled: bool | None) -> tuple[Floats, bo
                 f"{IMAGE_SIDE} x {IMAGE_SIDE}",
             )
         return picture.reshape(1, INPUTS), False
-    if kind not in JSON_TYPES:
-        allowed = ", ".join(["application/json", *PICTURE_TYPES])
+    if kind == BYTES_TYPE:
+        images, many = read_bytes(body, wanted.dtype), True
+    elif kind in JSON_TYPES:
+        images, many = read_json(body)
+    else:
+        allowed = ", ".join(["application/json", BYTES_TYPE, *PICTURE_TYPES])
         raise Problem(415, f"the content type {kind!r} is not among {allowed}")
-    images, many = read_json(body)
     return (normalize(images) if scaled else images), many

@@ -242,7 +242,7 @@ def test_other_content_types_are_refused(client: httpx.Client, kind: str) -> Non
     answer = client.post("/infer", content=b"x", headers={"Content-Type": kind})
     assert detail_of(answer, 415) == (
         f"the content type '{kind.partition(';')[0]}' is not among "
-        "application/json, image/png, image/jpeg"
+        "application/json, application/octet-stream, image/png, image/jpeg"
     )
 
 
@@ -252,6 +252,100 @@ def test_a_wrong_parameter_is_told(client: httpx.Client) -> None:
     answer = client.post("/infer?input=all", json={"image": [0] * 784})
     assert detail_of(answer, 422).startswith("input = 'all' is not allowed: ")
     assert detail_of(client.get("/infer"), 405) == "GET is not allowed for /infer: see /docs"
+
+
+# --- bare bytes -----------------------------------------------------------------------------
+def infer_bytes(
+    client: httpx.Client, body: bytes, kind: str = "application/octet-stream", **headers: str
+) -> httpx.Response:
+    return client.post("/infer", content=body, headers={"Content-Type": kind, **headers})
+
+
+FLOAT32 = "application/octet-stream; dtype=float32"
+
+
+@pytest.mark.parametrize("count", [1, 4, 1024])
+@pytest.mark.parametrize(
+    "kind",
+    ["application/octet-stream", "application/octet-stream;dtype=uint8",
+     'Application/Octet-Stream; charset=binary; DTYPE="uint8"'],
+)  # fmt: skip
+def test_bytes_are_pixels(client: httpx.Client, kind: str, count: int) -> None:
+    pixels = np.random.default_rng([8]).integers(0, 256, (count, 784), np.uint8)
+    fields = infer_bytes(client, pixels.tobytes(), kind).json()
+    assert list(fields) == ["results", "version", "iteration"]
+    assert (fields["version"], fields["iteration"]) == (VERSION, ITERATION)
+    for guess, image in zip(fields["results"], pixels / np.float32(255), strict=True):
+        assert list(guess) == ["digit", "probabilities"]
+        check(guess, image)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_floats_are_told_by_the_content_type(client: httpx.Client, count: int) -> None:
+    images = random_images(count)
+    told = infer_bytes(client, images.astype("<f4").tobytes(), FLOAT32).json()
+    assert told == client.post("/infer", json={"images": images.tolist()}).json()
+    pixels = infer_bytes(client, images.astype("<f4").tobytes()).json()
+    assert len(pixels["results"]) == 4 * count  # the same bytes are four images of uint8
+
+
+def test_bytes_may_be_normalised_and_told(client: httpx.Client) -> None:
+    small = np.asarray(drawn((28, 28)))
+    headers = {"Content-Type": "application/octet-stream"}
+    query = "/infer?normalize=true&input=true"
+    (guess,) = client.post(query, content=small.tobytes(), headers=headers).json()["results"]
+    wanted = normalize(np.float32(small.reshape(1, 784)) / np.float32(255))[0]
+    check(guess, wanted)
+    np.testing.assert_allclose(guess["input"], wanted, atol=0.5001e-4)
+
+
+@pytest.mark.parametrize("accept", ["application/octet-stream", "Application/Octet-Stream, */*"])
+def test_the_answer_may_be_bytes(client: httpx.Client, accept: str) -> None:
+    images = random_images(5)
+    answer = infer_bytes(client, images.tobytes(), FLOAT32, Accept=accept)
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["inkling-version"] == str(VERSION)
+    assert answer.headers["inkling-iteration"] == str(ITERATION)
+    probabilities = np.frombuffer(answer.content, "<f4").reshape(5, 10)
+    np.testing.assert_allclose(probabilities, predict(LIVE.weights, images), rtol=1e-4, atol=1e-6)
+    one = client.post("/infer", json={"image": images[0].tolist()}, headers={"Accept": accept})
+    assert len(one.content) == 40
+
+
+@pytest.mark.parametrize("length", [0, 1, 783, 785, 1025 * 784])
+def test_bytes_of_another_length_are_refused(client: httpx.Client, length: int) -> None:
+    assert detail_of(infer_bytes(client, bytes(length)), 422) == (
+        f"the body has {length:,} bytes; allowed are 784 for each image (784 numbers, "
+        "dtype=uint8), 1 to 1024 images"
+    )
+
+
+def test_floats_of_another_length_are_refused(client: httpx.Client) -> None:
+    assert detail_of(infer_bytes(client, bytes(784), FLOAT32), 422) == (
+        "the body has 784 bytes; allowed are 3,136 for each image (784 numbers, "
+        "dtype=float32), 1 to 1024 images"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf"), (1.5, "1.5"), (-0.25, "-0.25"),
+     (np.nextafter(np.float32(1), np.float32(2)), "1")],
+)  # fmt: skip
+def test_floats_out_of_range_are_told(client: httpx.Client, value: float, shown: str) -> None:
+    images = random_images(3)
+    images[1, 7] = value
+    detail = detail_of(infer_bytes(client, images.tobytes(), FLOAT32), 422)
+    assert detail.startswith(f"images[1][7] = {shown}")
+    assert detail.endswith("; allowed are numbers in 0..1")
+
+
+def test_another_dtype_is_refused(client: httpx.Client) -> None:
+    answer = infer_bytes(client, bytes(784), "application/octet-stream; dtype=float64")
+    assert detail_of(answer, 415) == (
+        "the content type says dtype=float64; allowed are application/octet-stream; dtype=uint8 "
+        "(the default) and dtype=float32"
+    )
 
 
 # --- pictures -------------------------------------------------------------------------------
