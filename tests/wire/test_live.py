@@ -13,7 +13,7 @@ from tests.examples import accuracy_at, snapshot_of
 from tests.running import RedisServer
 from tests.wire.conftest import Follower
 from wire.bus import Bus
-from wire.codec import MalformedError
+from wire.codec import MalformedError, decode_snapshot
 from wire.connection import RedisAwayError
 from wire.curve import MAX_TEST_POINTS
 from wire.flow import Woken
@@ -47,11 +47,15 @@ def same(one: Snapshot | None, other: Snapshot) -> bool:
 # --- publishing -----------------------------------------------------------------------------
 def test_there_are_none_at_first(bus: Bus) -> None:
     assert bus.live.latest() is None
+    assert bus.live.latest_bytes() is None
 
 
 def test_what_is_published_is_live(bus: Bus, token: int) -> None:
     assert publish(bus, 1, token)
     assert same(bus.live.latest(), snapshot_of(1))
+    version, data = bus.live.latest_bytes() or (0, b"")
+    assert version == 1
+    assert same(decode_snapshot(data), snapshot_of(1))
 
 
 def test_only_the_holder_of_the_lease_publishes(bus: Bus, token: int) -> None:

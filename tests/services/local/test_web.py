@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,3 +156,12 @@ def test_what_is_no_part_of_the_page_is_not_sent(client: httpx.Client, name: str
     assert detail_of(client.get(f"/{name}"), 404) == (
         f"there is no /{name}: /docs lists what there is"
     )
+
+
+# --- memory ---------------------------------------------------------------------------------
+def test_what_few_people_ask_for_is_not_loaded_at_the_start() -> None:
+    loaded = "import services.local.web, sys; print('onnx' in sys.modules)"
+    shown = subprocess.run(
+        [sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == "False\n"

@@ -102,6 +102,13 @@ def test_every_format_goes_out_and_comes_in(
         np.testing.assert_array_equal(before, after)
 
 
+def test_safetensors_are_handed_out_as_they_were_published(bus: Bus, client: httpx.Client) -> None:
+    version = version_of(client.delete("/weights"))
+    answer = client.get("/weights?format=safetensors")
+    assert bus.live.latest_bytes() == (version, answer.content)
+    assert answer.headers["etag"] == f'"{version}"'
+
+
 def test_the_query_wins_over_the_header(client: httpx.Client) -> None:
     client.delete("/weights")
     answer = client.get("/weights?format=npz", headers={"Accept": "application/json"})
