@@ -215,9 +215,10 @@ def _draw_panel(ax: Axes, panel: Panel, points: Sequence[Mapping[str, float]]) -
     ax.xaxis.set_minor_locator(NullLocator())
     if panel.log:
         ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
     else:
-        ax.set_ylim(bottom=0)
+        ax.set_ylim(0, 1.08 * max(point[line.figures] for point in points for line in panel.lines))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
     ax.grid(color=FAINT)
     ax.set_axisbelow(True)

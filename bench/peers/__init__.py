@@ -47,11 +47,12 @@ class Peer:
         self._command = list(command)
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
-        self._selector = selectors.DefaultSelector()
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
+        self._selector: selectors.BaseSelector
+        self._complaints: IO[bytes]  # its standard error
 
     def __enter__(self) -> Peer:
         """Start it, and wait until it is ready."""
+        self._complaints = tempfile.TemporaryFile()  # closed when it ends
         self._process = subprocess.Popen(
             self._command,
             cwd=ROOT,
@@ -61,6 +62,7 @@ class Peer:
             stderr=self._complaints,
             bufsize=0,
         )
+        self._selector = selectors.DefaultSelector()
         self._selector.register(self._pipes()[1], selectors.EVENT_READ)
         try:
             self._answer(READY_S)
