@@ -160,22 +160,6 @@ def test_a_slow_viewer_gets_fewer_larger_frames_and_loses_nothing(bus: Bus, gate
     assert "inkling_gateway_merged_frames_total" in metrics
 
 
-def test_a_status_is_never_older_than_what_a_slow_viewer_was_told_before(
-    bus: Bus, gateway: str
-) -> None:
-    trainer = PlayedTrainer(bus)
-    frames, each = 300, 400
-    with Page(gateway, sock=slow_socket(gateway), max_queue=1) as slow:
-        for start in range(1, frames * each, each):
-            trainer.tell(*range(start, start + each))
-            if start % (10 * each) == 1:
-                slow.send({"type": "GetStatus"})
-        slow.read_until(lambda: slow.told[-1:] == [frames * each])
-        reached = [frame["iteration"] for frame in slow.frames]
-    assert reached == sorted(reached)
-    assert slow.told == list(range(1, frames * each + 1))
-
-
 def test_many_viewers_are_told_the_same_whoever_joins_or_leaves(bus: Bus, gateway: str) -> None:
     trainer = PlayedTrainer(bus)
     with ExitStack() as stack:
