@@ -57,7 +57,7 @@ lock: .venv/dev
 	scripts/lock
 
 clean:
-	rm -rf .venv .inkling frontend/node_modules bench/.venv bench/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .inkling frontend/node_modules bench/.venv bench/peers/node_modules bench/results.* bench/curves.json .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is newer than the lock file that it was made from.
