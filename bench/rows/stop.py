@@ -22,7 +22,7 @@ from websockets.sync.client import ClientConnection, connect
 from bench.measure import Figures, Goal, Group, Row, Side
 from tests.running import Stack
 
-TRIES = 24  # half of them over the WebSocket, half as POST /control
+TRIES = 20  # half of them over the WebSocket, half as POST /control
 TRAINED_S = 0.15  # before each Stop, at least
 PHASE_S = 0.0173  # what each try trains longer than the one before
 QUIET_S = 0.15  # three times what lies between two frames of a training
