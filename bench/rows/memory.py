@@ -3,10 +3,10 @@
 Of each process of the stack its proportional set size (Linux: PSS): resident pages, of which those
 that n processes share, such as the code of libraries, count one n-th. Without the pages of the data
 set's files, which are mapped, and the system's to take back. The whole resident set (RSS), in which
-shared pages count in full in each process, is printed beside it. Read when all is ready and idle,
-after one minute of training at full speed, and at the end, after BENCH_MINUTES (10); each repeat
-after the first one adds a minute. Somebody watches (state and weights) and draws (a guess five
-times a second).
+shared pages count in full in each process, is printed beside it; growth is that of the RSS, since a
+share changes with whoever else begins and ends. Read when all is ready and idle, after one minute
+of training at full speed, and at the end, after BENCH_MINUTES (10); each repeat after the first one
+adds a minute. Somebody watches (state and weights) and draws (a guess five times a second).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Watch:
                 f"{self._settled[process]}, at the end {size}",
                 flush=True,
             )
-        growth = [size.pss - self._settled[process].pss for process, size in end.items()]
+        growth = [size.rss - self._settled[process].rss for process, size in end.items()]
         return {
             "memory": max(size.pss for size in end.values()),
             "memory-growth": max(growth),
