@@ -40,7 +40,8 @@ class FrameProtocol(WebSocketsSansIOProtocol):
 
     def write_frame(self, frame: bytes) -> bool:
         """Write a whole frame, unless the connection is not open or has to be waited for."""
-        if self.conn.state is not State.OPEN or not self.writable.is_set():
+        is_open = self.conn.state is State.OPEN and not self.transport.is_closing()
+        if not is_open or not self.writable.is_set():
             return False
         self.transport.write(frame)
         return True

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
+import structlog
 from prometheus_client import Counter, Gauge
 from starlette.websockets import WebSocket
 
@@ -20,6 +21,8 @@ FRAMES = Counter("inkling_gateway_frames", "Frames sent to viewers")
 MERGED = Counter("inkling_gateway_merged_frames", "News that travelled with later ones")
 AT_ONCE = 64  # viewers that are written to before others get their turn on the loop
 MAX_SHARED = 16  # encoded news that are kept: those who are equally far behind get the same
+
+log = structlog.get_logger()
 
 
 @dataclass
@@ -97,6 +100,7 @@ class Fanout:
                     await _wait(viewer.called, wait_s)
                     viewer.rests = False
         finally:
+            viewer.rests = False
             self._viewers.discard(viewer)
             VIEWERS.dec()
             self.subscribe(viewer, None, 0)
@@ -109,7 +113,11 @@ class Fanout:
             resting = [viewer for viewer in self._viewers if viewer.rests]
             for begin in range(0, len(resting), AT_ONCE):
                 for viewer in resting[begin : begin + AT_ONCE]:
-                    self._offer(viewer)
+                    try:
+                        self._offer(viewer)
+                    except Exception:  # one viewer's trouble is not the others'
+                        log.exception("news could not be written to a viewer")
+                        viewer.called.set()
                 await asyncio.sleep(0)
 
     def _offer(self, viewer: Viewer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -76,6 +77,19 @@ def test_nothing_is_written_after_the_end(place: str) -> None:
     written.clear()
     with connect(f"ws://{place}/ws") as client:
         client.send("leave")
+    wait_until(lambda: written)
+    assert written == [False]
+
+
+def test_nothing_is_written_to_a_connection_that_broke(place: str) -> None:
+    written.clear()
+    host, _, port = place.partition(":")
+    broken = socket.create_connection((host, int(port)))
+    client = connect(f"ws://{place}/ws", sock=broken).__enter__()
+    client.send("leave")
+    broken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    broken.shutdown(socket.SHUT_RD)
+    broken.close()  # a reset: no closing handshake
     wait_until(lambda: written)
     assert written == [False]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -178,6 +179,20 @@ def test_many_viewers_are_told_the_same_whoever_joins_or_leaves(bus: Bus, gatewa
                 "history": page.last["history"],
                 "history_from": page.last["history_from"],
             }
+
+
+def test_viewers_whose_connections_break_do_not_trouble_the_others(bus: Bus, gateway: str) -> None:
+    trainer = PlayedTrainer(bus)
+    with Page(gateway) as page:
+        for start in range(1, 91, 3):
+            broken = slow_socket(gateway)
+            broken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            Page(gateway, sock=broken).__enter__().read()
+            broken.shutdown(socket.SHUT_RD)
+            broken.close()  # a reset: no closing handshake
+            trainer.tell(start, start + 1, start + 2)
+        page.read_until(lambda: page.told[-1:] == [90])
+    assert page.told == list(range(1, 91))
 
 
 def test_a_test_accuracy_reaches_viewers_without_moving_the_curve(bus: Bus, gateway: str) -> None:
