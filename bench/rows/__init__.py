@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bench.measure import Group
-from bench.rows import fanout, memory, start, stop, swap, weights_get
+from bench.rows import fanout, infer, memory, start, stop, swap, weights_get
 
 _ALL: tuple[Group, ...] = (
+    infer.GROUP,
+    infer.BUSY,
     fanout.GROUP,
     swap.GROUP,
     weights_get.GROUP,

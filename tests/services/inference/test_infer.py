@@ -294,7 +294,7 @@ def test_bytes_may_be_normalised_and_told(client: httpx.Client) -> None:
     headers = {"Content-Type": "application/octet-stream"}
     query = "/infer?normalize=true&input=true"
     (guess,) = client.post(query, content=small.tobytes(), headers=headers).json()["results"]
-    wanted = normalize(np.float32(small.reshape(1, 784)) / np.float32(255))[0]
+    wanted = normalize(small.reshape(1, 784).astype(np.float32) / np.float32(255))[0]
     check(guess, wanted)
     np.testing.assert_allclose(guess["input"], wanted, atol=0.5001e-4)
 
