@@ -9,13 +9,17 @@ from nn.model import Floats, Weights, layer_outputs, log_softmax
 
 
 def loss_and_gradients(
-    weights: Weights, images: Floats, labels: NDArray[np.integer]
+    weights: Weights,
+    images: Floats,
+    labels: NDArray[np.integer],
+    out: Weights | None = None,
 ) -> tuple[float, float, Weights]:
     """Return the loss, the accuracy, and the gradient of the loss for each parameter.
 
     `images` is (B, inputs), `labels` (B,) with values 0..classes-1. The loss is the mean cross
     entropy over the batch in nats; the accuracy is the share of the batch, 0 to 1, whose most
-    probable class is the label. The gradients have the structure and dtype of `weights`.
+    probable class is the label. The gradients have the structure and dtype of `weights`; `out` is
+    where they are put, if given: memory that is used again is memory that is at hand.
 
     Back-propagation as in Rumelhart, Hinton and Williams, "Learning representations by
     back-propagating errors", 1986.
@@ -31,17 +35,16 @@ def loss_and_gradients(
     error[rows, labels] -= 1
     error /= len(labels)
 
-    matrices: list[Floats] = []
-    biases: list[Floats] = []
+    gradients = weights.with_arrays(map(np.empty_like, weights.arrays)) if out is None else out
     for k in reversed(range(len(weights.matrices))):
         inputs = outputs[k - 1] if k else images
-        matrices.insert(0, inputs.T @ error)  # (inputs of k, B) @ (B, outputs of k)
+        np.matmul(inputs.T, error, out=gradients.matrices[k])  # (inputs of k, B) @ (B, outputs)
         if weights.biases:
-            biases.insert(0, error.sum(axis=0))
+            error.sum(axis=0, out=gradients.biases[k])
         if k:
             error = error @ weights.matrices[k].T  # (B, inputs of k)
             error *= inputs > 0  # ReLU passes the error only where it passed the signal
-    return loss, accuracy, Weights(tuple(matrices), tuple(biases))
+    return loss, accuracy, gradients
 
 
 def descend(weights: Weights, gradients: Weights, learning_rate: float) -> None:

@@ -48,7 +48,7 @@ def encode_batch(batch: Batch) -> bytes:
     return b"".join((header, batch.labels.tobytes(), batch.images.tobytes()))
 
 
-def decode_batch(data: bytes) -> Batch:
+def decode_batch(data: bytes | memoryview) -> Batch:
     """Return the batch in `data`; its arrays look into `data`.
 
     Raises MalformedError for anything else than one batch.
@@ -65,8 +65,8 @@ def decode_batch(data: bytes) -> Batch:
         raise MalformedError(f"a batch of {count} examples has {expected} bytes, not {len(data)}")
     labels = np.frombuffer(data, np.uint8, count, _BATCH_HEADER.size)
     images = np.frombuffer(data, np.uint8, offset=_BATCH_HEADER.size + count)
-    if np.max(labels) >= CLASSES:
-        raise MalformedError(f"a label of {np.max(labels)} is not among the {CLASSES} classes")
+    if labels.max() >= CLASSES:
+        raise MalformedError(f"a label of {labels.max()} is not among the {CLASSES} classes")
     return Batch(stream, number, images.reshape(count, INPUTS), labels)
 
 

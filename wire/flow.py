@@ -9,6 +9,7 @@ import redis
 
 from wire.codec import MalformedError, decode, decode_batch, encode, encode_batch
 from wire.connection import reaches_redis
+from wire.intake import Intake
 from wire.keys import Keys
 from wire.messages import Batch, DataSetInfo, Ticket
 from wire.wanted import push_wake
@@ -59,6 +60,7 @@ class DataFlow:
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client: Any = client
         self._keys = keys
+        self.intake = Intake(client, keys)
         self._push_batch = client.register_script(_PUSH_BATCH)
         self._heartbeat = client.register_script(_HEARTBEAT)
 
@@ -70,20 +72,11 @@ class DataFlow:
         push(self._keys.tickets, *map(encode, reversed(tickets) if first else tickets))
 
     @reaches_redis
-    def exchange(
-        self, tickets: Sequence[Ticket], batches: int
-    ) -> tuple[bool, list[Batch | MalformedError]]:
-        """Push `tickets`, take up to `batches` ready batches: one round trip, without waiting.
-
-        Returns whether the trainer was woken, and the batches.
-        """
-        pipe = self._client.pipeline(transaction=False)
-        if tickets:
-            pipe.rpush(self._keys.tickets, *map(encode, tickets))
-        pipe.lpop(self._keys.wake)
-        pipe.lpop(self._keys.batches, batches)
-        *_, woken, ready = pipe.execute()
-        return woken is not None, [_batch_or_error(data) for data in ready or ()]
+    def pop_batches(self, count: int) -> list[Batch | MalformedError]:
+        """Take up to `count` ready batches, without waiting."""
+        return [
+            _batch_or_error(data) for data in self._client.lpop(self._keys.batches, count) or ()
+        ]
 
     @reaches_redis
     def wait(self, timeout_s: float, *, for_batch: bool) -> Batch | MalformedError | Woken | None:

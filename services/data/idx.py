@@ -57,10 +57,7 @@ class Split:
 
     def take(self, rows: npt.NDArray[np.integer]) -> Examples:
         """Return copies of the images (B, 784) and labels (B,) in `rows` (B,)."""
-        examples = Examples(self.images[rows], self.labels[rows])
-        # Pages of the file would else pile up in this process until it holds the whole set.
-        self.mapping.madvise(mmap.MADV_DONTNEED)
-        return examples
+        return Examples(self.images[rows], self.labels[rows])
 
 
 @dataclass(frozen=True)

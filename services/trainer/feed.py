@@ -13,8 +13,6 @@ from wire.messages import Batch, DataSetInfo, Ticket
 
 LOST_AFTER_S = 2.0  # a ticket that is neither waiting nor answered for so long is issued again
 WAIT_S = 0.5
-MAX_GRAB = 8  # batches taken in one round trip
-MAX_GRAB_EXAMPLES = 1024  # so that training them delays a control signal by few milliseconds
 MAX_CACHE_BYTES = 512 * 2**20  # of all batches ready or on their way, in Redis and here
 
 log = structlog.get_logger()
@@ -70,6 +68,7 @@ class Feed:
 
     def __post_init__(self) -> None:
         self._issue_place = self.place
+        self.woken, _ = self.flow.intake.take()  # the batch belongs to the stream before
         self.flow.clear()
 
     @property
@@ -95,7 +94,8 @@ class Feed:
         `cache_size` batches ready or on their way.
         """
         if self._next_number not in self._ready:
-            self._exchange(cache_size)
+            self._ask(cache_size)
+            self._take()
         if self._next_number not in self._ready and not self.woken:
             self._wait_for_batch()
         if self._next_number not in self._ready:
@@ -103,22 +103,29 @@ class Feed:
         self.place = self.place.after(self.batch_size, self.dataset.train_count)
         batch = self._ready.pop(self._next_number)
         self._next_number += 1
+        self._ask(cache_size)  # so that the next is on its way while this one is trained
         return batch
 
     def rest(self, cache_size: int) -> None:
         """Fill the cache, then sleep until the trainer is woken, WAIT_S at most."""
+        self._take()
         tickets = self._issue(cache_size)
         if tickets:
             self.flow.push_tickets(tickets)
-        self.woken = isinstance(self.flow.wait(WAIT_S, for_batch=False), Woken)
+        if not self.woken:
+            self.woken = isinstance(self.flow.wait(WAIT_S, for_batch=False), Woken)
         self._recover()
 
-    def _exchange(self, cache_size: int) -> None:
-        tickets = self._issue(cache_size)
-        grab = min(MAX_GRAB, MAX_GRAB_EXAMPLES // self.batch_size, cache_size // 2)
-        woken, batches = self.flow.exchange(tickets, max(1, grab))
+    def _ask(self, cache_size: int) -> None:
+        """Ask for a batch, and for what the cache lacks, unless that is under way already."""
+        if self.flow.intake.is_idle:
+            self.flow.intake.ask(self._issue(cache_size))
+
+    def _take(self) -> None:
+        """Take the batch that was asked for."""
+        woken, batch = self.flow.intake.take()
         self.woken = self.woken or woken
-        for batch in batches:
+        if batch is not None:
             self._accept(batch)
 
     def _wait_for_batch(self) -> None:
@@ -180,8 +187,7 @@ class Feed:
         if tickets + batches >= len(self._waiting):
             return
         present = self.flow.waiting_tickets()
-        _, ready = self.flow.exchange([], batches)
-        for batch in ready:
+        for batch in self.flow.pop_batches(batches):
             self._accept(batch)
         now = time.monotonic()
         lost: list[Ticket] = []
