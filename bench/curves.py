@@ -14,7 +14,6 @@ import json
 import statistics
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,14 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from bench import machine
 from bench.load import Load, run_load
 from bench.peers import peer_python
 from bench.rows import fanout
-from nn.model import INPUTS, Weights, fresh_weights
-from nn.training import descend, loss_and_gradients
+from bench.training import LEARNING_RATE, Viewer, bare_rate, stack_rate
+from nn.model import INPUTS
 from services.data.idx import Split, open_split
 from tests.running import ROOT, Stack, wait_until
 
@@ -43,10 +41,6 @@ VIEWERS = (1, 10, 100, 300, 1000, 2000)
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 BATCH_SIZE, HIDDEN = 128, 128  # where they are not what grows
-LEARNING_RATE = 0.01  # with which batches of one image learn, too
-PIXEL = np.float32(1 / 255)
-WARM_UP_S = 1.0
-LEAST_STEPS = 3  # of the bare loop, however long they take
 
 Figures = Mapping[str, float]
 Point = dict[str, float]
@@ -100,8 +94,9 @@ def hidden_units(points: Sequence[int], plan: Plan) -> Iterator[Point]:
 
 
 def _both(stack: Stack, split: Split, units: int, size: int, plan: Plan) -> Figures:
-    rate = _stack_rate(stack, plan.seconds)
-    bare = _bare_rate(split, units, size, plan.seconds)
+    with Viewer(stack) as viewer:
+        rate = stack_rate(stack, viewer, plan.seconds)
+    bare = bare_rate(split, units, size, plan.seconds)
     return {
         "iterations_per_s": rate,
         "samples_per_s": rate * size,
@@ -109,54 +104,6 @@ def _both(stack: Stack, split: Split, units: int, size: int, plan: Plan) -> Figu
         "bare_samples_per_s": bare * size,
         "ratio": rate / bare,
     }
-
-
-def _stack_rate(stack: Stack, seconds: float) -> float:
-    """Train for so long; return iterations a second."""
-    stack.control(type="Start")
-    time.sleep(WARM_UP_S)
-    first, began = _news(stack)
-    time.sleep(seconds)
-    last, ended = _news(stack)
-    stack.control(type="Stop")
-    return (last - first) / (ended - began)
-
-
-def _news(stack: Stack) -> tuple[int, float]:
-    """Return the next iteration that is told, and when it was: between, some go untold."""
-    before = stack.status()["iteration"]
-
-    def next_told() -> int:
-        status = stack.status()
-        if not status["training"]:
-            raise RuntimeError(f"training stopped by itself: {status['problem']}")
-        iteration: int = status["iteration"]
-        return iteration if iteration > before else 0
-
-    return wait_until(next_told, what="the next iteration"), time.perf_counter()
-
-
-def _bare_rate(split: Split, units: int, size: int, seconds: float) -> float:
-    """Train in a loop over arrays in memory, on one BLAS thread; return iterations a second."""
-    rng = np.random.default_rng([0])
-    weights = fresh_weights(0, units, biases=False)
-    with threadpool_limits(1, user_api="blas"):
-        _bare_steps(weights, split, size, rng, WARM_UP_S / 2)
-        return _bare_steps(weights, split, size, rng, seconds)
-
-
-def _bare_steps(
-    weights: Weights, split: Split, size: int, rng: np.random.Generator, seconds: float
-) -> float:
-    steps = 0
-    began = time.perf_counter()
-    while (took := time.perf_counter() - began) < seconds or steps < LEAST_STEPS:
-        rows = rng.integers(len(split.labels), size=size)
-        images = np.multiply(split.images[rows], PIXEL, dtype=np.float32)  # (B, 784), 0..1
-        _, _, gradients = loss_and_gradients(weights, images, split.labels[rows])
-        descend(weights, gradients, LEARNING_RATE)
-        steps += 1
-    return steps / took
 
 
 @contextmanager

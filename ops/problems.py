@@ -13,6 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from wire.calls import NoAnswerError, NoReplyError
 from wire.codec import MalformedError
@@ -117,9 +119,14 @@ def _expected(_: Request, error: Exception) -> JSONResponse:
     return problem_response(problem.status, problem.detail, problem.headers)
 
 
-def _failed(_: Request, error: Exception) -> JSONResponse:
+def mistake_response() -> JSONResponse:
+    """Return the answer for a mistake of ours, an exception that nobody expected."""
     detail = "The service failed at this request; its log says why. Whatever it did may stand."
     return problem_response(500, detail, {"Connection": "close"})  # as the server does now
+
+
+def _failed(_: Request, error: Exception) -> JSONResponse:
+    return mistake_response()
 
 
 def install_problems(app: FastAPI) -> None:
@@ -132,9 +139,20 @@ def install_problems(app: FastAPI) -> None:
 
 async def read_body(request: Request, limit: int) -> bytes:
     """Return the body of `request`; raise Problem 413 as soon as it is over `limit` bytes."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
+    return await receive_body(request.receive, limit)
+
+
+async def receive_body(receive: Receive, limit: int) -> bytes:
+    """Return the body of an ASGI request; raise Problem 413, or ClientDisconnect."""
+    chunks: list[bytes] = []
+    length, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        chunks.append(chunk)
+        length += len(chunk)
+        if length > limit:
             raise Problem(413, f"the body is over the limit of {limit:,} bytes")
-    return bytes(body)
+    return b"".join(chunks)  # one chunk, as mostly, is not copied

@@ -43,4 +43,5 @@ class Bus:
 
     def close(self) -> None:
         """Close all connections."""
+        self.flow.intake.close()
         self._client.close()

@@ -55,7 +55,7 @@ class Intake:
         try:
             woken, data = self._read()
         except (OSError, redis.RedisError) as error:
-            self._connection.disconnect()
+            self.close()
             raise redis.ConnectionError(f"while taking a batch: {error}") from error
         finally:
             self.is_idle = True
@@ -66,6 +66,11 @@ class Intake:
             return woken, decode_batch(data.data)
         except MalformedError as error:
             return woken, error
+
+    def close(self) -> None:
+        """End the connection, and forget what was asked for."""
+        self._connection.disconnect()
+        self.is_idle = True
 
     def _read(self) -> tuple[bool, NDArray[np.uint8] | None]:
         """Read the three replies: to the push, the wake-up, the batch; return the last two."""

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from bench.measure import Group
-from bench.rows import fanout, infer, memory, start, stop, swap, weights_get
+from bench.rows import (
+    accuracy,
+    fanout,
+    infer,
+    memory,
+    start,
+    stop,
+    swap,
+    train,
+    weights_get,
+    workers,
+)
 
 _ALL: tuple[Group, ...] = (
+    train.GROUP,
+    accuracy.GROUP,
     infer.GROUP,
     infer.BUSY,
     fanout.GROUP,
+    workers.GROUP,
     swap.GROUP,
     weights_get.GROUP,
     stop.GROUP,

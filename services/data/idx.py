@@ -53,7 +53,6 @@ class Split:
 
     images: Bytes
     labels: Bytes
-    mapping: mmap.mmap  # the file under `images`
 
     def take(self, rows: npt.NDArray[np.integer]) -> Examples:
         """Return copies of the images (B, 784) and labels (B,) in `rows` (B,)."""
@@ -122,7 +121,7 @@ def open_split(folder: Path, split: str) -> Split:
         mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     pixels = np.frombuffer(mapping, dtype=np.uint8, offset=IMAGES_HEADER.size)
     classes = np.frombuffer(labels.read_bytes(), dtype=np.uint8, offset=LABELS_HEADER.size)
-    return Split(pixels.reshape(-1, PIXELS), classes, mapping)
+    return Split(pixels.reshape(-1, PIXELS), classes)
 
 
 def file_sha256(path: Path) -> str:

@@ -13,6 +13,7 @@ import time
 import structlog
 from prometheus_client import Counter
 
+from ops.priority import give_way
 from ops.run import run_loop
 from ops.settings import Settings
 from services.data.datasets import DataSet, Places, prepare
@@ -117,4 +118,5 @@ class Worker:
 
 
 if __name__ == "__main__":
+    give_way()
     run_loop("data-worker", Worker)

@@ -14,7 +14,7 @@ from fastapi import FastAPI, Query, Request, Response
 from prometheus_client import Counter, Histogram
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from nn.model import CLASSES, IMAGE_SIDE, INPUTS, Floats
 from nn.normalize import normalize, normalize_pictures
@@ -24,8 +24,9 @@ from ops.problems import (
     Problem,
     as_problem,
     install_problems,
+    mistake_response,
     problem_response,
-    read_body,
+    receive_body,
 )
 from ops.settings import Settings
 from services.inference.images import (
@@ -148,11 +149,12 @@ def create_app(bus: Bus, settings: Settings) -> FastAPI:
         yield
         await run_in_threadpool(predictor.stop)
 
-    app = FastAPI(title="Inkling inference", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = Inference(
+        predictor, title="Inkling inference", lifespan=lifespan, docs_url=None, redoc_url=None
+    )
     app.state.reasons = predictor.reasons
     install_problems(app)
     app.router.routes.extend(health_routes(predictor.reasons))
-    app.add_middleware(Shortcut, predictor=predictor)
 
     @app.post(
         "/infer",
@@ -166,40 +168,45 @@ def create_app(bus: Bus, settings: Settings) -> FastAPI:
 
         Takes one image or up to 1024 as numbers or as bare bytes, or a PNG or JPEG.
         """
-        raise AssertionError("the shortcut has answered")
+        raise AssertionError("the application has answered")
 
     return app
 
 
-class Shortcut:
-    """Middleware that answers POST /infer, which the route only declares.
+class Inference(FastAPI):
+    """The application; it answers POST /infer itself, which its route only declares.
 
-    FastAPI's routing, parsing and checking of a request take longer than the network does.
+    FastAPI's middlewares, routing, parsing and checking take longer than the network does.
     """
 
-    def __init__(self, app: ASGIApp, predictor: Predictor) -> None:
-        self._app = app
+    def __init__(self, predictor: Predictor, **options: Any) -> None:
+        super().__init__(**options)
         self._predictor = predictor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request to classify; leave any other to the application."""
+        """Answer a request to classify; leave any other to FastAPI."""
         if scope["type"] != "http" or scope["path"] != "/infer" or scope["method"] != "POST":
-            await self._app(scope, receive, send)
+            await super().__call__(scope, receive, send)
             return
         try:
-            wanted = wanted_of(scope)
-            body = await read_body(Request(scope, receive), MAX_BODY_BYTES)
-            if len(body) <= SMALL_BYTES and wanted.kind not in PICTURE_TYPES:
-                answer = classify(self._predictor, body, wanted)
-            else:
-                answer = await run_in_threadpool(classify, self._predictor, body, wanted)
+            answer = await self._infer(scope, receive)
         except EXPECTED as error:
             problem = as_problem(error)
             response = problem_response(problem.status, problem.detail, problem.headers)
             await response(scope, receive, send)
             return
+        except Exception:  # our own mistakes; the server logs them
+            await mistake_response()(scope, receive, send)
+            raise
         await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
+
+    async def _infer(self, scope: Scope, receive: Receive) -> Answer:
+        wanted = wanted_of(scope)
+        body = await receive_body(receive, MAX_BODY_BYTES)
+        if len(body) <= SMALL_BYTES and wanted.kind not in PICTURE_TYPES:
+            return classify(self._predictor, body, wanted)
+        return await run_in_threadpool(classify, self._predictor, body, wanted)
 
 
 class Wanted(NamedTuple):

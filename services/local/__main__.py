@@ -87,7 +87,7 @@ class Supervisor:
         folder = self._settings.state_dir / "redis"
         folder.mkdir(parents=True, exist_ok=True)
         command = redis_command(find_redis_server(), path, folder.resolve())
-        self._children.add("redis", command, self._environment)
+        self._children.add("redis", command, self._environment, gives_way=True)
         bus, deadline = Bus(self._redis_url), time.monotonic() + REDIS_START_S
         while True:
             try:

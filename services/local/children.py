@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from ops.priority import give_way
+
 STOP_S = 8.0
 QUICK_DEATH_S = 5.0
 MAX_BACKOFF_S = 10.0
@@ -29,6 +31,7 @@ class Child:
     name: str
     command: Sequence[str]
     environment: dict[str, str]
+    gives_way: bool = False
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     restart_at: float = 0.0
@@ -43,6 +46,8 @@ class Child:
             start_new_session=True,
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
+        if self.gives_way:
+            give_way(self.process.pid)
         self.started_at = time.monotonic()
         self.restart_at = 0.0
 
@@ -59,9 +64,16 @@ class Children:
         self._children: list[Child] = []
         self._lock = threading.RLock()
 
-    def add(self, name: str, command: Sequence[str], environment: dict[str, str]) -> None:
-        """Start a process, and again whenever it dies."""
-        child = Child(name, command, environment)
+    def add(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: dict[str, str],
+        *,
+        gives_way: bool = False,
+    ) -> None:
+        """Start a process, and again whenever it dies; see ops.run.give_way."""
+        child = Child(name, command, environment, gives_way)
         with self._lock:
             child.start()
             self._children.append(child)

@@ -185,6 +185,8 @@ class Trainer:
         if settings != state.settings:
             for kind, value in state.changes(settings):
                 self._reporter.mark(kind, value)
+            if state.training and not settings.training:
+                self._reporter.tell()  # the last iteration at once, its weights after it
             recut = state.obey(settings) or recut
             changed = True
         if self._follow_dataset() or recut:

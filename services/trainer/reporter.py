@@ -67,7 +67,8 @@ class Reporter:
         self._rates: deque[tuple[float, int]] = deque()
         # Held while something is told: who holds it changes the state and tells it in one.
         self.telling = threading.RLock()
-        self._done = threading.Event()
+        self._done = False
+        self._stirred = threading.Event()  # the thread shall not sleep on
         self._last = ResponseSignal(None, None, 0, 0.0, 0, 0, 0, 0)
         self._told_at = self._weights_at = self._saved_at = self._renewed_at = 0.0
         self._waited_s = self._judged_at = 0.0
@@ -83,7 +84,8 @@ class Reporter:
 
     def stop(self) -> None:
         """End the thread."""
-        self._done.set()
+        self._done = True
+        self._stirred.set()
         self._thread.join()
 
     def lead(self, token: int) -> None:
@@ -122,11 +124,14 @@ class Reporter:
             self._offered = None
             self._tell_weights(self._state.checkpoint(), origin, save=True)
             self._tell_frame(time.monotonic())
+        self._stirred.set()  # training may have begun: frames are due more often
 
     # --- the thread -------------------------------------------------------------------------
     def _run(self) -> None:
-        while not self._done.wait(FRAME_S if self._state.training else IDLE_FRAME_S):
-            if self.token is None:
+        while not self._done:
+            if self._stirred.wait(FRAME_S if self._state.training else IDLE_FRAME_S):
+                self._stirred.clear()
+            if self.token is None or self._done:
                 continue
             try:
                 with self.telling:

@@ -90,21 +90,13 @@ def test_a_batch_comes_as_it_went(bus: Bus) -> None:
     assert bus.flow.wait(AT_ONCE_S, for_batch=True) is None
 
 
-def test_exchange_pushes_tickets_and_takes_batches_in_one_go(bus: Bus) -> None:
-    assert bus.flow.exchange([], 4) == (False, [])
+def test_ready_batches_are_popped_in_order_and_without_waiting(bus: Bus) -> None:
+    assert bus.flow.pop_batches(4) == []
     for number in range(3):
         bus.flow.push_batch(batch_of(number))
-    woken, batches = bus.flow.exchange([ticket_of(9)], 2)
-    assert not woken
+    batches = bus.flow.pop_batches(2)
     assert [same(one, batch_of(k)) for k, one in enumerate(batches)] == [True, True]
-    assert bus.flow.lengths() == (1, 1)
-    assert bus.flow.pop_ticket(AT_ONCE_S) == ticket_of(9)
-
-
-def test_exchange_says_once_that_the_trainer_was_woken(bus: Bus) -> None:
-    bus.wanted.wake()
-    assert bus.flow.exchange([], 1) == (True, [])
-    assert bus.flow.exchange([], 1) == (False, [])
+    assert bus.flow.lengths() == (0, 1)
 
 
 @pytest.mark.parametrize("for_batch", [True, False])
@@ -136,8 +128,7 @@ def test_a_batch_that_is_none_comes_back_as_an_error(bus: Bus, client: redis.Red
     for data in (b"short", b"IKX1" + whole[4:], whole[:-1], whole[:24] + b"\x0a" + whole[25:]):
         client.rpush(KEYS.batches, data)
     bus.flow.push_batch(batch_of(2))
-    _, batches = bus.flow.exchange([], 9)
-    *errors, good = batches
+    *errors, good = bus.flow.pop_batches(9)
     assert [str(error) for error in errors] == [
         "a batch of 5 bytes is shorter than its header",
         "a batch starts with b'IKB1', not b'IKX1'",
