@@ -26,8 +26,8 @@ class Goal:
     def words(self, unit: str) -> str:
         """Return the goal as the table shows it."""
         bounds = [
-            (self.ratio_least, "≥ {:g} x"),
-            (self.ratio_most, "≤ {:g} x"),
+            (self.ratio_least, "≥ {:.3g} x"),
+            (self.ratio_most, "≤ {:.3g} x"),
             (self.least, "≥ {:,g} " + unit),
             (self.most, "≤ {:,g} " + unit),
         ]

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from ops.http import JoinedProtocol
 from ops.settings import Settings
 from ops.websocket import FrameProtocol
 from wire.controls import MAX_SET_WEIGHTS_BYTES
@@ -61,6 +62,7 @@ def server_for(app: ASGIApp, settings: Settings) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=4,
+            http=JoinedProtocol,
             ws=FrameProtocol,
             ws_max_size=MAX_MESSAGE_BYTES,
             # It would compress each frame anew for each viewer, at several times the cost of all

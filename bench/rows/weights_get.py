@@ -159,7 +159,7 @@ def _nothing() -> None:
 
 
 GROUP = Group(
-    "weights",
+    "weights-get",
     (
         Row("weights-get", "MB/s", "reading the same bytes from a file", Goal(least=300)),
         Row("weights-get-json", "answers/s", "json.dumps of the same lists", Goal(ratio_least=5)),
