@@ -1,0 +1,119 @@
+"""The head and the body of an answer travel together, and nothing is held for long."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, cast
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from ops.http import MOST_HELD_BYTES, JoinedWrites
+from tests.serving import served
+
+CHUNKS = [b"a" * 1000, b"b" * (MOST_HELD_BYTES + 1), b"c", b"d" * 500_000]
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps a list of what it was told to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[Any] = []
+
+    def writelines(self, parts: Any) -> None:
+        self.told.append(b"".join(parts))
+
+    def close(self) -> None:
+        self.told.append("closed")
+
+
+def told(steps: Callable[[JoinedWrites], None]) -> tuple[list[Any], list[Any]]:
+    """Return what the transport was told by the end of `steps`, and a turn of the loop later."""
+
+    async def play() -> tuple[list[Any], list[Any]]:
+        wire = Wire()
+        steps(JoinedWrites(wire, asyncio.get_running_loop()))
+        soon = list(wire.told)
+        await asyncio.sleep(0)
+        return soon, wire.told
+
+    return asyncio.run(play())
+
+
+def test_writes_go_out_together_in_the_next_turn() -> None:
+    def steps(joined: JoinedWrites) -> None:
+        joined.write(b"head ")
+        joined.write(b"body")
+
+    assert told(steps) == ([], [b"head body"])
+
+
+def test_much_goes_out_at_once() -> None:
+    def steps(joined: JoinedWrites) -> None:
+        joined.write(b"head ")
+        joined.write(b"x" * MOST_HELD_BYTES)
+        joined.write(b"rest")
+
+    much = b"head " + b"x" * MOST_HELD_BYTES
+    assert told(steps) == ([much], [much, b"rest"])
+
+
+def test_closing_sends_first() -> None:
+    def steps(joined: JoinedWrites) -> None:
+        joined.write(b"last words")
+        joined.close()
+
+    assert told(steps)[1] == [b"last words", "closed"]
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[str]:
+    """A server with answers of several kinds."""
+
+    async def text(_: Request) -> Response:
+        return PlainTextResponse("hello")
+
+    async def closing(_: Request) -> Response:
+        return PlainTextResponse("bye", headers={"Connection": "close"})
+
+    async def stream(_: Request) -> Response:
+        async def chunks() -> AsyncIterator[bytes]:
+            for chunk in CHUNKS:
+                yield chunk
+
+        return StreamingResponse(chunks())
+
+    async def echo(request: Request) -> Response:
+        return Response(await request.body())
+
+    async def none(_: Request) -> Response:
+        return Response(status_code=204)
+
+    endpoints = {"text": text, "closing": closing, "stream": stream, "none": none}
+    routes = [Route(f"/{name}", endpoint) for name, endpoint in endpoints.items()]
+    with served(Starlette(routes=[*routes, Route("/echo", echo, methods=["POST"])])) as place:
+        yield place
+
+
+def test_answers_of_every_kind_arrive_over_one_connection(place: str) -> None:
+    connection = http.client.HTTPConnection(place, timeout=10)
+
+    def ask(method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        connection.request(method, path, body)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    for _ in range(2):
+        assert ask("GET", "/text") == (200, b"hello")
+        assert ask("HEAD", "/text") == (200, b"")
+        assert ask("GET", "/none") == (204, b"")
+        assert ask("GET", "/stream") == (200, b"".join(CHUNKS))
+        assert ask("POST", "/echo", b"z" * 300_000) == (200, b"z" * 300_000)
+    assert ask("GET", "/closing") == (200, b"bye")
+    assert cast("Any", connection).sock is None  # closed, as the answer said
