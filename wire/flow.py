@@ -115,18 +115,27 @@ class DataFlow:
     @reaches_redis
     def pop_ticket(self, timeout_s: float) -> Ticket | MalformedError | None:
         """Take the next ticket; None if none came within `timeout_s` seconds."""
-        popped = self._client.blpop([self._keys.tickets], timeout_s)
-        if popped is None:
-            return None
-        try:
-            return decode(Ticket, popped[1])
-        except MalformedError as error:
-            return error
+        return _ticket_or_error(self._client.blpop([self._keys.tickets], timeout_s))
 
     @reaches_redis
     def push_batch(self, batch: Batch) -> None:
         """Hand a batch to the trainer."""
         self._push_batch(keys=[self._keys.batches], args=[encode_batch(batch)])
+
+    @reaches_redis
+    def hand_over(self, batch: Batch, timeout_s: float) -> Ticket | MalformedError | None:
+        """Do what `push_batch` and then `pop_ticket` do, in one round trip."""
+        pipe = self._client.pipeline(transaction=False)
+        pipe.evalsha(self._push_batch.sha, 1, self._keys.batches, encode_batch(batch))
+        pipe.blpop([self._keys.tickets], timeout_s)
+        pushed, popped = pipe.execute(raise_on_error=False)
+        if isinstance(pushed, redis.exceptions.NoScriptError):  # a Redis that does not know it yet
+            self.push_batch(batch)
+        elif isinstance(pushed, redis.RedisError):
+            raise pushed
+        if isinstance(popped, redis.RedisError):
+            raise popped
+        return _ticket_or_error(popped)
 
     @reaches_redis
     def heartbeat(self, worker: str, batches: int) -> None:
@@ -184,6 +193,15 @@ class DataFlow:
 def _batch_or_error(data: bytes) -> Batch | MalformedError:
     try:
         return decode_batch(data)
+    except MalformedError as error:
+        return error
+
+
+def _ticket_or_error(popped: tuple[bytes, bytes] | None) -> Ticket | MalformedError | None:
+    if popped is None:
+        return None
+    try:
+        return decode(Ticket, popped[1])
     except MalformedError as error:
         return error
 

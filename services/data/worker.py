@@ -20,7 +20,6 @@ from services.data.datasets import DataSet, Places, prepare
 from services.data.idx import DataSetError
 from services.data.order import cut
 from wire.bus import Bus
-from wire.codec import MalformedError
 from wire.connection import RedisAwayError
 from wire.flow import HEARTBEAT_S
 from wire.messages import Batch, Ticket
@@ -54,8 +53,7 @@ class Worker:
         """Answer tickets until `stop` is set; the ticket in hand is answered first."""
         while not stop.is_set():
             try:
-                self._answer_next(stop)
-                self._trouble = ""
+                self._answer_tickets(stop)
             except RedisAwayError as error:
                 self._wait_out(str(error), RECONNECT_S, stop)
             except DataSetError as error:
@@ -65,14 +63,23 @@ class Worker:
         except RedisAwayError as error:
             log.info("left without signing off", error=str(error))
 
-    def _answer_next(self, stop: threading.Event) -> None:
+    def _answer_tickets(self, stop: threading.Event) -> None:
+        """Answer one ticket after the other, until none comes for WAIT_S seconds."""
         self._heartbeat()
         ticket = self._bus.flow.pop_ticket(WAIT_S)
-        if ticket is None:
-            return
-        if isinstance(ticket, MalformedError):
+        while isinstance(ticket, Ticket):
+            batch = self._cut(ticket, stop)
+            if stop.is_set():
+                self._bus.flow.push_batch(batch)
+                return
+            ticket = self._bus.flow.hand_over(batch, WAIT_S)
+            self._heartbeat()
+        if ticket is not None:
             log.warning("dropped what is no ticket", error=str(ticket))
-            return
+        self._trouble = ""
+
+    def _cut(self, ticket: Ticket, stop: threading.Event) -> Batch:
+        """Return the batch that a ticket asks for; raise DataSetError if it cannot be cut here."""
         try:
             dataset = self._open(ticket)
         except DataSetError:
@@ -87,9 +94,10 @@ class Worker:
             ticket.position,
             ticket.batch_size,
         )
-        self._bus.flow.push_batch(Batch(ticket.stream, ticket.number, images, labels))
+        self._trouble = ""
         self._batches += 1
         BATCHES.inc()
+        return Batch(ticket.stream, ticket.number, images, labels)
 
     def _open(self, ticket: Ticket) -> DataSet:
         """Return the data set that the ticket names; raise DataSetError if it cannot be had."""

@@ -15,6 +15,7 @@ from tests.examples import ticket_of
 from tests.running import RedisServer
 from wire.bus import Bus
 from wire.codec import MalformedError, encode, encode_batch
+from wire.connection import RedisAwayError
 from wire.flow import SignOfLife, Woken
 from wire.keys import Keys
 from wire.messages import Batch, DataSetInfo
@@ -139,6 +140,25 @@ def test_a_batch_that_is_none_comes_back_as_an_error(bus: Bus, client: redis.Red
     assert same(good, batch_of(2))
     client.rpush(KEYS.batches, b"short")
     assert isinstance(bus.flow.wait(AT_ONCE_S, for_batch=True), MalformedError)
+
+
+def test_a_batch_is_handed_over_for_the_next_ticket(bus: Bus, client: redis.Redis) -> None:
+    bus.flow.push_tickets([ticket_of(1), ticket_of(2)])
+    assert bus.flow.hand_over(batch_of(1), AT_ONCE_S) == ticket_of(1)
+    client.script_flush()  # as a Redis that was started again
+    assert bus.flow.hand_over(batch_of(2), AT_ONCE_S) == ticket_of(2)
+    assert bus.flow.hand_over(batch_of(3), AT_ONCE_S) is None
+    client.rpush(KEYS.tickets, b"nonsense")
+    assert isinstance(bus.flow.hand_over(batch_of(4), AT_ONCE_S), MalformedError)
+    batches = bus.flow.pop_batches(9)
+    assert [same(one, batch_of(k)) for k, one in enumerate(batches, 1)] == [True] * 4
+
+
+@pytest.mark.parametrize("key", ["tickets", "batches"])
+def test_what_cannot_be_handed_over_is_told(bus: Bus, client: redis.Redis, key: str) -> None:
+    client.set(getattr(KEYS, key), "not a list")
+    with pytest.raises(RedisAwayError, match="WRONGTYPE"):
+        bus.flow.hand_over(batch_of(1), AT_ONCE_S)
 
 
 def test_clear_forgets_tickets_and_batches(bus: Bus) -> None:
