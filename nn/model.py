@@ -118,5 +118,7 @@ def log_softmax(logits: Floats) -> Floats:
 
 def predict(weights: Weights, images: Floats) -> Floats:
     """Return the class probabilities (B, classes) for `images` (B, inputs); each row sums to 1."""
-    probabilities: Floats = np.exp(log_softmax(forward(weights, images)))
+    logits = forward(weights, images)
+    probabilities: Floats = np.exp(logits - logits.max(axis=1, keepdims=True))  # as in log_softmax
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
     return probabilities

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from nn.model import Floats, predict
+from nn.model import Floats, init_weights, predict
 from nn.normalize import normalize, normalize_pictures
 from ops.problems import Problem
 from ops.settings import Settings
@@ -26,6 +26,7 @@ from tests.examples import snapshot_of
 from tests.running import RedisServer
 from tests.serving import detail_of, served
 from wire.bus import Bus
+from wire.messages import Snapshot
 
 VERSION, ITERATION = 3, 40
 SHAPES = "784 numbers in 0..1, or 28 lists of 28"
@@ -252,6 +253,22 @@ def test_a_wrong_parameter_is_told(client: httpx.Client) -> None:
     answer = client.post("/infer?input=all", json={"image": [0] * 784})
     assert detail_of(answer, 422).startswith("input = 'all' is not allowed: ")
     assert detail_of(client.get("/infer"), 405) == "GET is not allowed for /infer: see /docs"
+
+
+def test_a_mistake_of_ours_is_a_problem_and_logged(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = Bus(redis_server.url, "mistake")
+    bus.live.replace(Snapshot(init_weights(np.random.default_rng(), (5, 10)), LIVE.info))
+    with served(create_app(bus, Settings())) as place:
+        answer = httpx.post(f"http://{place}/infer", json={"image": [0] * 784})
+        assert httpx.get(f"http://{place}/healthz").status_code == 200
+    bus.close()
+    assert detail_of(answer, 500).startswith("The service failed at this request")
+    assert answer.headers["connection"] == "close"
+    assert [str(record.exc_info[1])[:6] for record in caplog.records if record.exc_info] == [
+        "matmul"
+    ]
 
 
 # --- bare bytes -----------------------------------------------------------------------------
