@@ -1,7 +1,7 @@
-"""The same network behind LitServe: `python -m bench.peers.litserve_server PORT`.
+"""The same network behind LitServe: `python -m bench.peers.litserve_server PORT QUEUE`.
 
 In the environment of the peers, as LitServe's documentation has it: decode, predict, encode; one
-worker on the CPU. `fast_queue` hands requests to the worker over ZeroMQ instead of a
+worker on the CPU. With QUEUE `fast`, requests go to the worker over ZeroMQ; with `plain`, over a
 multiprocessing queue. (Annotations are read by LitServe, so they are no strings here.)
 """
 
@@ -35,8 +35,9 @@ class Digits(litserve.LitAPI):  # type: ignore[misc]  # untyped there
 
 
 if __name__ == "__main__":
+    fast = {"fast": True, "plain": False}[sys.argv[2]]
     server = litserve.LitServer(
-        Digits(), accelerator="cpu", devices=1, workers_per_device=1, fast_queue=True
+        Digits(), accelerator="cpu", devices=1, workers_per_device=1, fast_queue=fast
     )
     server.run(
         host="127.0.0.1", port=int(sys.argv[1]), log_level="error", generate_client_file=False
