@@ -25,14 +25,16 @@ _POINT = np.dtype([("iteration", "<i8"), ("loss", "<f4"), ("acc", "<f4")])
 
 
 def thin(points: NDArray[np.void], limit: int) -> NDArray[np.void]:
-    """Return at most `limit` (4 or more) of `points`, in order, among them every extreme.
+    """Return at most `limit` (5 or more) of `points`, in order, among them every extreme.
 
-    The iterations are cut into equal spans; of each span the points of highest and lowest loss
-    and accuracy stay. A loss that is not finite counts as the highest.
+    The newest point stays. The iterations before it are cut into equal spans; of each span the
+    points of highest and lowest loss and accuracy stay. A loss that is not finite counts as the
+    highest.
     """
     if len(points) <= limit:
         return points
-    spans = limit // 4
+    points, newest = points[:-1], points[-1:]
+    spans = (limit - 1) // 4
     iteration = points["iteration"]
     width = (int(iteration[-1]) - int(iteration[0])) // spans + 1
     span = (iteration - iteration[0]) // width
@@ -45,8 +47,7 @@ def thin(points: NDArray[np.void], limit: int) -> NDArray[np.void]:
         (places,) = np.nonzero(values == highest)
         is_last = np.diff(span[places], append=spans) > 0  # of several that are as high
         kept[places[is_last]] = True
-    result: NDArray[np.void] = points[kept]
-    return result
+    return np.concatenate((points[kept], newest))
 
 
 class Curve:

@@ -183,7 +183,7 @@ def extremes(points: list[Point]) -> tuple[float, float, float, float]:
 
 
 @settings(max_examples=60)
-@given(histories(most=200), st.integers(4, 60))
+@given(histories(most=200), st.integers(5, 60))
 def test_thinning_keeps_every_extreme(frame: tuple[History, int], limit: int) -> None:
     points = points_of(frame[0])
     kept = points_of(curve_of(points).history(limit))
@@ -197,14 +197,15 @@ def test_thinning_keeps_every_extreme(frame: tuple[History, int], limit: int) ->
 
 
 @settings(max_examples=60)
-@given(histories(most=200), st.integers(4, 60))
+@given(histories(most=200), st.integers(5, 60))
 def test_every_span_keeps_its_extremes(frame: tuple[History, int], limit: int) -> None:
     points = points_of(frame[0])
     if len(points) <= limit:
         return
-    kept = points_of(curve_of(points).history(limit))
+    *kept, newest = points_of(curve_of(points).history(limit))
+    assert newest == points.pop()
     first, last = points[0][0], points[-1][0]
-    width = (last - first) // (limit // 4) + 1
+    width = (last - first) // ((limit - 1) // 4) + 1
     for start in range(first, last + 1, width):
         span = [p for p in points if start <= p[0] < start + width]
         if span:
