@@ -72,12 +72,12 @@ def test_a_part_is_hidden_by_the_view_and_by_the_link(page: Page, open_page: Ope
     page.get_by_test_id("view-machine").uncheck()
     page.get_by_test_id("view-curves").uncheck()
     rest = [name for name in PANELS if name not in ("machine", "curves")]
-    assert shown(page) == rest
+    wait_until(lambda: shown(page) == rest)
     expect(page).to_have_url(re.compile(r"\?hide=machine,curves"))
     other = open_page()
     other.goto(page.url)
     expect(other.locator("[data-panel=machine]")).to_be_hidden()
-    assert shown(other) == rest
+    wait_until(lambda: shown(other) == rest)
     page.keyboard.press("Escape")
     expect(page.get_by_test_id("view-machine")).to_be_hidden()
     page.get_by_test_id("view").press("Enter")
@@ -89,7 +89,7 @@ def test_embedded_it_is_the_sheet_and_the_guess_alone(open_page: OpenPage, stack
     page = open_page({"viewport": {"width": 640, "height": 480}})
     page.goto(f"{stack.url}/?embed=1")
     expect(page.locator("[data-panel=training]")).to_be_hidden()
-    assert shown(page) == ["draw", "guess"]
+    wait_until(lambda: shown(page) == ["draw", "guess"])
     expect(page.get_by_role("heading", level=1)).to_be_hidden()
     draw(page, SEVEN)
     expect_guess(page)
