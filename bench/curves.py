@@ -15,8 +15,9 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from bench.rows import fanout
 from bench.training import LEARNING_RATE, Viewer, bare_rate, stack_rate
 from nn.model import INPUTS
 from services.data.idx import Split, open_split
-from tests.running import ROOT, Stack, wait_until
+from tests.running import ROOT, Stack, running_stack, wait_until
 
 RESULTS = Path(__file__).parent / "curves.json"
 PLOT = Path(__file__).parent / "plot.py"
@@ -80,7 +81,7 @@ def batch_size(points: Sequence[int], plan: Plan) -> Iterator[Point]:
         split = _training_split(stack, plan)
         for size in points:
             stack.control(type="SetBatchSize", value=size)
-            yield _median(size, plan.repeats, lambda: _both(stack, split, HIDDEN, size, plan))  # noqa: B023
+            yield _median(size, plan.repeats, partial(_both, stack, split, HIDDEN, size, plan))
 
 
 def hidden_units(points: Sequence[int], plan: Plan) -> Iterator[Point]:
@@ -88,9 +89,8 @@ def hidden_units(points: Sequence[int], plan: Plan) -> Iterator[Point]:
     for units in points:
         with _stack(plan, INKLING_HIDDEN_UNITS=str(units)) as stack:
             split = _training_split(stack, plan)
-            yield _median(
-                units, plan.repeats, lambda: _both(stack, split, units, BATCH_SIZE, plan)  # noqa: B023
-            )  # fmt: skip
+            both = partial(_both, stack, split, units, BATCH_SIZE, plan)
+            yield _median(units, plan.repeats, both)
 
 
 def _both(stack: Stack, split: Split, units: int, size: int, plan: Plan) -> Figures:
@@ -106,19 +106,14 @@ def _both(stack: Stack, split: Split, units: int, size: int, plan: Plan) -> Figu
     }
 
 
-@contextmanager
-def _stack(plan: Plan, **environment: str) -> Iterator[Stack]:
+def _stack(plan: Plan, **environment: str) -> AbstractContextManager[Stack]:
     """Give a running stack of its own, one BLAS thread in its trainer."""
-    with tempfile.TemporaryDirectory() as folder:
-        stack = Stack(
-            Path(folder), plan.datasets, INKLING_BLAS_THREADS="1",
-            INKLING_LEARNING_RATE=str(LEARNING_RATE), **environment,
-        )  # fmt: skip
-        try:
-            stack.start()
-            yield stack
-        finally:
-            stack.close()
+    return running_stack(
+        plan.datasets,
+        INKLING_BLAS_THREADS="1",
+        INKLING_LEARNING_RATE=str(LEARNING_RATE),
+        **environment,
+    )
 
 
 def _training_split(stack: Stack, plan: Plan) -> Split:
@@ -143,7 +138,7 @@ def viewers(points: Sequence[int], plan: Plan) -> Iterator[Point]:
             }
 
         for count in points:
-            yield _median(count, plan.repeats, lambda: once(count))  # noqa: B023
+            yield _median(count, plan.repeats, partial(once, count))
 
 
 def connections(points: Sequence[int], plan: Plan) -> Iterator[Point]:
@@ -161,7 +156,7 @@ def connections(points: Sequence[int], plan: Plan) -> Iterator[Point]:
 
     with _stack(plan) as stack:
         for count in points:
-            yield _median(count, plan.repeats, lambda: once(stack.port, count))  # noqa: B023
+            yield _median(count, plan.repeats, partial(once, stack.port, count))
 
 
 CURVES = {

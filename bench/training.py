@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import threading
 import time
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 from websockets.sync.client import connect
 
+from nn.evaluation import PIXEL
 from nn.model import Weights, fresh_weights
 from nn.training import descend, loss_and_gradients
 from services.data.idx import Split
 from tests.running import Stack, wait_until
 
-PIXEL = np.float32(1 / 255)
 LEARNING_RATE = 0.01  # with which batches of one image learn, too
 WARM_UP_S = 1.0
 LEAST_STEPS = 3  # of the bare loop, however long they take
@@ -40,12 +39,7 @@ class Viewer:
         wait_until(lambda: self.latest, what="the first news")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Go away."""
         self._socket.close()
         self._thread.join(10)

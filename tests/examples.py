@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from nn.model import CLASSES, INPUTS, Weights, init_weights
+from wire.codec import encode_batch
 from wire.messages import (
+    Batch,
     Checkpoint,
     Frame,
     History,
@@ -47,6 +49,18 @@ def ticket_of(number: int = 0, **fields: Any) -> Ticket:
             **fields,
         }
     )
+
+
+def batch_of(number: int, examples: int = 2) -> Batch:
+    """Return a batch of stream 1 that only this number has."""
+    rng = np.random.default_rng([number])
+    images = rng.integers(0, 256, (examples, INPUTS), dtype=np.uint8)
+    return Batch(1, number, images, rng.integers(0, CLASSES, examples, dtype=np.uint8))
+
+
+def same(one: Any, other: Batch) -> bool:
+    """Return whether `one` is the batch `other`, in every byte."""
+    return isinstance(one, Batch) and encode_batch(one) == encode_batch(other)
 
 
 def checkpoint_of(iteration: int, **fields: Any) -> Checkpoint:

@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +76,25 @@ class RedisServer:
             self.process = None
 
 
-class Stack:
+class Controlled:
+    """What can be asked for its status and controlled, over `client`."""
+
+    client: httpx.Client
+
+    def status(self) -> dict[str, Any]:
+        """Return the ResponseSignal."""
+        answer: dict[str, Any] = self.client.get("/status").raise_for_status().json()
+        return answer
+
+    def control(self, **signal: Any) -> dict[str, Any]:
+        """Send a control signal; return the ResponseSignal after it took effect."""
+        answer = self.client.post("/control", json=signal)
+        assert answer.status_code == 200, answer.text
+        result: dict[str, Any] = answer.json()
+        return result
+
+
+class Stack(Controlled):
     """Everything, as `make run` starts it, in a process group of its own."""
 
     def __init__(self, folder: Path, datasets: Path, **environment: str) -> None:
@@ -147,17 +167,17 @@ class Stack:
                 found.append(int(folder.name))
         return found
 
-    def status(self) -> dict[str, Any]:
-        """Return the ResponseSignal."""
-        answer: dict[str, Any] = self.client.get("/status").raise_for_status().json()
-        return answer
 
-    def control(self, **signal: Any) -> dict[str, Any]:
-        """Send a control signal; return the ResponseSignal after it took effect."""
-        answer = self.client.post("/control", json=signal)
-        assert answer.status_code == 200, answer.text
-        result: dict[str, Any] = answer.json()
-        return result
+@contextmanager
+def running_stack(datasets: Path | None = None, **environment: str) -> Iterator[Stack]:
+    """Give a stack of its own, ready; data sets are unpacked in `datasets`, if that is given."""
+    with tempfile.TemporaryDirectory() as folder:
+        stack = Stack(Path(folder), datasets or Path(folder) / "datasets", **environment)
+        try:
+            stack.start()
+            yield stack
+        finally:
+            stack.close()
 
 
 def data_environment() -> dict[str, str]:

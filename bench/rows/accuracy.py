@@ -8,17 +8,15 @@ of an epoch.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from bench.measure import Figures, Goal, Group, Row, Side
 from bench.peers import torch_training
 from bench.rows.train import TORCH, idx_folder
 from bench.training import Viewer
-from tests.running import Stack
+from tests.running import Stack, running_stack
 
 ACCURACY = 0.975
 LIMIT_S = 120.0
@@ -26,21 +24,17 @@ LIMIT_S = 120.0
 
 @contextmanager
 def _sides() -> Iterator[tuple[Side, Side]]:
-    with tempfile.TemporaryDirectory() as folder, torch_training(idx_folder()) as torch:
-        stack = Stack(Path(folder), Path(folder) / "datasets", INKLING_DATASET="mnist")
-        try:
-            stack.start()
-            torch.ask(do="train", seconds=0.1)  # tries the numbers of workers, once
+    folder = idx_folder()
+    with torch_training(folder) as torch, running_stack(INKLING_DATASET="mnist") as stack:
+        torch.ask(do="train", seconds=0.1)  # tries the numbers of workers, once
 
-            def ours() -> Figures:
-                return {"accuracy": _seconds(stack)}
+        def ours() -> Figures:
+            return {"accuracy": _seconds(stack)}
 
-            def peer() -> Figures:
-                return {"accuracy": torch.ask(do="until", accuracy=ACCURACY)["seconds"]}
+        def peer() -> Figures:
+            return {"accuracy": torch.ask(do="until", accuracy=ACCURACY)["seconds"]}
 
-            yield ours, peer
-        finally:
-            stack.close()
+        yield ours, peer
 
 
 def _seconds(stack: Stack) -> float:

@@ -33,7 +33,7 @@ from bench.measure import Figures, Goal, Group, Row, Side
 from bench.peers import peer_python
 from nn.model import fresh_weights
 from services.data.synthetic import draw
-from tests.running import ROOT, RedisServer, Stack, free_port, wait_until
+from tests.running import ROOT, RedisServer, Stack, free_port, running_stack, wait_until
 from wire.bus import Bus
 from wire.messages import Snapshot, WeightsInfo
 
@@ -186,14 +186,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _busy_sides() -> Iterator[tuple[Side, Side]]:
-    with tempfile.TemporaryDirectory() as folder:
-        stack = Stack(Path(folder), Path(folder) / "datasets")
-        try:
-            stack.start()
-            stack.control(type="Start")
-            yield lambda: _busy(stack), dict
-        finally:
-            stack.close()
+    with running_stack() as stack:
+        stack.control(type="Start")
+        yield lambda: _busy(stack), dict
 
 
 def _busy(stack: Stack) -> Figures:

@@ -9,18 +9,16 @@ later than the iteration itself, by the time in which the news travel. The worst
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
 from bench.measure import Figures, Goal, Group, Row, Side
-from tests.running import Stack
+from tests.running import Stack, running_stack
 
 TRIES = 20  # half of them over the WebSocket, half as POST /control
 TRAINED_S = 0.15  # before each Stop, at least
@@ -31,13 +29,8 @@ STOP = json.dumps({"type": "Stop"})
 
 @contextmanager
 def _sides() -> Iterator[tuple[Side, Side]]:
-    with tempfile.TemporaryDirectory() as folder:
-        stack = Stack(Path(folder), Path(folder) / "datasets")
-        try:
-            stack.start()
-            yield lambda: _ours(stack), dict
-        finally:
-            stack.close()
+    with running_stack() as stack:
+        yield lambda: _ours(stack), dict
 
 
 def _ours(stack: Stack) -> Figures:

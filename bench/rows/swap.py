@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from pathlib import Path
 
 from bench.measure import Figures, Goal, Group, Row, Side
 from nn.model import INPUTS, fresh_weights
-from tests.running import Stack
+from tests.running import Stack, running_stack
 from wire.codec import encode_weights
 
 SWAPS = 100
@@ -30,14 +28,8 @@ BODIES = [encode_weights(fresh_weights(seed, 128, biases=False), {}) for seed in
 
 @contextmanager
 def _sides() -> Iterator[tuple[Side, Side]]:
-    with tempfile.TemporaryDirectory() as folder:
-        datasets = Path(folder) / "datasets"
-        stack = Stack(Path(folder), datasets)
-        try:
-            stack.start()
-            yield lambda: _ours(stack), dict
-        finally:
-            stack.close()
+    with running_stack() as stack:
+        yield lambda: _ours(stack), dict
 
 
 def _ours(stack: Stack) -> Figures:

@@ -20,7 +20,7 @@ from bench.measure import Figures, Goal, Group, Row, Side
 from bench.peers import tfjs_training, torch_training
 from bench.training import Viewer, bare_rate, stack_rate
 from services.data.idx import open_split
-from tests.running import Stack
+from tests.running import Stack, running_stack
 
 SECONDS = 4.0
 BATCH_SIZE = 128
@@ -39,19 +39,19 @@ def idx_folder() -> Path:
 def _sides() -> Iterator[tuple[Side, Side]]:
     folder = idx_folder()
     with ExitStack() as opened:
-        scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        datasets = Path(opened.enter_context(tempfile.TemporaryDirectory()))
         torch = opened.enter_context(torch_training(folder))
         tfjs = opened.enter_context(tfjs_training(folder))
-        stacks: dict[str, Stack] = {}
-        for name, (units, threads) in VARIANTS.items():
-            (scratch / name).mkdir()
-            stacks[name] = stack = Stack(
-                scratch / name, scratch / "datasets", INKLING_DATASET="mnist",
-                INKLING_HIDDEN_UNITS=str(units), INKLING_BLAS_THREADS=str(threads),
-            )  # fmt: skip
-            opened.callback(stack.close)
-            stack.start()
-        split = open_split(scratch / "datasets" / "mnist", "train")
+        stacks = {
+            name: opened.enter_context(
+                running_stack(
+                    datasets, INKLING_DATASET="mnist",
+                    INKLING_HIDDEN_UNITS=str(units), INKLING_BLAS_THREADS=str(threads),
+                )
+            )
+            for name, (units, threads) in VARIANTS.items()
+        }  # fmt: skip
+        split = open_split(datasets / "mnist", "train")
         torch.ask(do="train", seconds=0.1)  # tries the numbers of workers, once
 
         def ours() -> Figures:

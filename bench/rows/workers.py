@@ -9,14 +9,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from bench.measure import Figures, Goal, Group, Row, Side
 from bench.training import Viewer, stack_rate
-from tests.running import ROOT, Stack, wait_until
+from tests.running import ROOT, Stack, running_stack, wait_until
 
 LATENCY_MS = 50
 SECONDS = 4.0
@@ -25,22 +23,15 @@ COUNTS = (2, 4, 8)
 
 @contextmanager
 def _sides() -> Iterator[tuple[Side, Side]]:
-    with tempfile.TemporaryDirectory() as folder:
-        stack = Stack(
-            Path(folder), Path(folder) / "datasets", INKLING_DATA_LATENCY_MS=str(LATENCY_MS)
-        )
-        try:
-            stack.start()
+    with running_stack(INKLING_DATA_LATENCY_MS=str(LATENCY_MS)) as stack:
 
-            def ours() -> Figures:
-                return {_name(count): _rate(stack, count) for count in COUNTS}
+        def ours() -> Figures:
+            return {_name(count): _rate(stack, count) for count in COUNTS}
 
-            def one() -> Figures:
-                return dict.fromkeys(map(_name, COUNTS), _rate(stack, 1))
+        def one() -> Figures:
+            return dict.fromkeys(map(_name, COUNTS), _rate(stack, 1))
 
-            yield ours, one
-        finally:
-            stack.close()
+        yield ours, one
 
 
 def _name(count: int) -> str:

@@ -72,7 +72,7 @@ class Children:
         *,
         gives_way: bool = False,
     ) -> None:
-        """Start a process, and again whenever it dies; see ops.run.give_way."""
+        """Start a process, and again whenever it dies; see ops.priority.give_way."""
         child = Child(name, command, environment, gives_way)
         with self._lock:
             child.start()

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import structlog
 
+from nn.evaluation import PIXEL
 from nn.model import Weights, fresh_weights
 from nn.training import descend, loss_and_gradients
 from ops.settings import Settings
@@ -24,7 +25,6 @@ from wire.messages import Batch, MarkKind, Origin, RunSettings, Snapshot
 STANDBY_S = 0.5
 LOOK_S = 1.0  # the trainer looks at what is wanted that often, even if nothing wakes it
 DEAD_ITERATIONS = 50  # without any hidden unit that is on: a network that is dead, not unlucky
-PIXEL = np.float32(1 / 255)
 REPLACEMENTS: dict[Origin, MarkKind] = {
     "upload": "upload", "reset": "reset", "restore": "restore",
 }  # fmt: skip

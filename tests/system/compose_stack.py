@@ -24,7 +24,8 @@ import numpy as np
 import pytest
 from websockets.sync.client import connect
 
-ROOT = Path(__file__).parents[2]
+from tests.running import ROOT, Controlled
+
 PROJECT = "inkling-test"
 MAX_RESIDENT_MB = 120
 LEARN_S = 30.0
@@ -33,7 +34,7 @@ PYTHON_SERVICES = ("gateway", "inference", "weights", "data", "data-worker", "tr
 pytestmark = pytest.mark.timeout(400)
 
 
-class Compose:
+class Compose(Controlled):
     """The stack, in a Compose project of its own."""
 
     def __init__(self, port: int) -> None:
@@ -54,18 +55,6 @@ class Compose:
         """Change numbers of replicas, and wait until all of them are healthy."""
         words = [f"--scale={name.replace('_', '-')}={count}" for name, count in replicas.items()]
         self.run("up", "-d", "--no-build", "--no-recreate", "--wait", *words)
-
-    def status(self) -> dict[str, Any]:
-        """Return the ResponseSignal."""
-        answer: dict[str, Any] = self.client.get("/status").raise_for_status().json()
-        return answer
-
-    def control(self, **signal: Any) -> dict[str, Any]:
-        """Send a control signal; return the ResponseSignal after it took effect."""
-        answer = self.client.post("/control", json=signal)
-        assert answer.status_code == 200, answer.text
-        signal_after: dict[str, Any] = answer.json()
-        return signal_after
 
     def iteration_passes(self, iteration: int) -> bool:
         """Whether training has gone beyond `iteration`."""

@@ -7,33 +7,21 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 import redis
 
-from tests.examples import ticket_of
+from tests.examples import batch_of, same, ticket_of
 from tests.running import RedisServer
 from wire.bus import Bus
 from wire.codec import MalformedError, encode, encode_batch
 from wire.connection import RedisAwayError
 from wire.flow import SignOfLife, Woken
 from wire.keys import Keys
-from wire.messages import Batch, DataSetInfo
+from wire.messages import DataSetInfo
 
 KEYS = Keys()
 INFO = DataSetInfo("synthetic", "as asked", 600, 50)
 AT_ONCE_S = 0.05  # for a pop that finds nothing
-
-
-def batch_of(number: int, examples: int = 2) -> Batch:
-    rng = np.random.default_rng([number])
-    images = rng.integers(0, 256, (examples, 784), dtype=np.uint8)
-    return Batch(1, number, images, rng.integers(0, 10, examples, dtype=np.uint8))
-
-
-def same(one: Any, other: Batch) -> bool:
-    """Return whether `one` is the batch `other`, in every byte."""
-    return isinstance(one, Batch) and encode_batch(one) == encode_batch(other)
 
 
 @pytest.fixture

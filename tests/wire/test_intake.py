@@ -5,34 +5,20 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
 
-import numpy as np
 import pytest
 import redis
 
-from tests.examples import ticket_of
+from tests.examples import batch_of, same, ticket_of
 from tests.running import RedisServer
 from wire.bus import Bus
 from wire.codec import MalformedError, encode_batch
 from wire.connection import RedisAwayError, connect
 from wire.intake import Intake
 from wire.keys import Keys
-from wire.messages import Batch
 
 KEYS = Keys()
 NOTHING = (False, None)
-
-
-def batch_of(number: int, examples: int = 128) -> Batch:
-    rng = np.random.default_rng([number])
-    images = rng.integers(0, 256, (examples, 784), dtype=np.uint8)
-    return Batch(1, number, images, rng.integers(0, 10, examples, dtype=np.uint8))
-
-
-def same(one: Any, other: Batch) -> bool:
-    """Return whether `one` is the batch `other`, in every byte."""
-    return isinstance(one, Batch) and encode_batch(one) == encode_batch(other)
 
 
 @pytest.fixture
@@ -42,13 +28,13 @@ def client(redis_server: RedisServer) -> redis.Redis:
 
 def test_what_was_asked_for_is_there_to_be_taken(bus: Bus) -> None:
     intake = bus.flow.intake
-    bus.flow.push_batch(batch_of(1))
+    bus.flow.push_batch(batch_of(1, 128))
     assert intake.is_idle
     intake.ask([ticket_of(5), ticket_of(6)])
     assert not intake.is_idle
     woken, batch = intake.take()
     assert not woken
-    assert same(batch, batch_of(1))
+    assert same(batch, batch_of(1, 128))
     assert intake.is_idle
     assert bus.flow.lengths() == (2, 0)
     assert [bus.flow.pop_ticket(0.05) for _ in range(2)] == [ticket_of(5), ticket_of(6)]
@@ -56,10 +42,10 @@ def test_what_was_asked_for_is_there_to_be_taken(bus: Bus) -> None:
 
 def test_a_batch_is_taken_when_it_is_asked_for_not_when_it_is_read(bus: Bus) -> None:
     intake = bus.flow.intake
-    bus.flow.push_batch(batch_of(1))
+    bus.flow.push_batch(batch_of(1, 128))
     intake.ask([])
     assert bus.flow.pop_batches(1) == []  # it is on its way, or there already
-    assert same(intake.take()[1], batch_of(1))
+    assert same(intake.take()[1], batch_of(1, 128))
 
 
 def test_nothing_ready_and_nothing_asked_for_is_none(bus: Bus) -> None:
@@ -74,11 +60,11 @@ def test_a_wake_up_comes_with_the_batch_and_once(bus: Bus) -> None:
     intake = bus.flow.intake
     for _ in range(3):
         bus.wanted.wake()
-    bus.flow.push_batch(batch_of(2))
+    bus.flow.push_batch(batch_of(2, 128))
     intake.ask([])
     woken, batch = intake.take()
     assert woken
-    assert same(batch, batch_of(2))
+    assert same(batch, batch_of(2, 128))
     intake.ask([])
     assert intake.take() == NOTHING
 
@@ -92,13 +78,13 @@ def test_batches_of_every_size_follow_each_other(bus: Bus, sizes: tuple[int, ...
 
 
 def test_what_is_no_batch_comes_back_as_an_error(bus: Bus, client: redis.Redis) -> None:
-    for data in (b"", b"short", encode_batch(batch_of(1))[:-1]):
+    for data in (b"", b"short", encode_batch(batch_of(1, 128))[:-1]):
         client.rpush(KEYS.batches, data)
         bus.flow.intake.ask([])
         assert isinstance(bus.flow.intake.take()[1], MalformedError)
-    bus.flow.push_batch(batch_of(1))
+    bus.flow.push_batch(batch_of(1, 128))
     bus.flow.intake.ask([])
-    assert same(bus.flow.intake.take()[1], batch_of(1))
+    assert same(bus.flow.intake.take()[1], batch_of(1, 128))
 
 
 def test_an_error_of_redis_is_told_and_the_next_ask_connects_anew(
@@ -110,9 +96,9 @@ def test_an_error_of_redis_is_told_and_the_next_ask_connects_anew(
         bus.flow.intake.take()
     assert bus.flow.intake.is_idle
     client.delete(KEYS.batches)
-    bus.flow.push_batch(batch_of(1))
+    bus.flow.push_batch(batch_of(1, 128))
     bus.flow.intake.ask([])
-    assert same(bus.flow.intake.take()[1], batch_of(1))
+    assert same(bus.flow.intake.take()[1], batch_of(1, 128))
 
 
 def test_a_redis_that_goes_away_is_told_and_found_again(own_redis: RedisServer) -> None:
@@ -128,9 +114,9 @@ def test_a_redis_that_goes_away_is_told_and_found_again(own_redis: RedisServer) 
     with pytest.raises(RedisAwayError):
         ask_and_take()
     own_redis.start()
-    bus.flow.push_batch(batch_of(1))
+    bus.flow.push_batch(batch_of(1, 128))
     bus.flow.intake.ask([])
-    assert same(bus.flow.intake.take()[1], batch_of(1))
+    assert same(bus.flow.intake.take()[1], batch_of(1, 128))
     bus.close()
 
 
