@@ -24,7 +24,7 @@ START_S = 90.0  # the first start may draw 70,000 digits
 
 
 def wait_until(
-    holds: Callable[[], Any], timeout_s: float = 20.0, what: str = "the condition"
+    holds: Callable[[], Any], timeout_s: float = 30.0, what: str = "the condition"
 ) -> Any:
     """Return the first true value of `holds()`; AssertionError if none comes in `timeout_s`."""
     deadline = time.monotonic() + timeout_s

@@ -61,9 +61,20 @@ def status(api: httpx.Client) -> Status:
 def at_rest(api: httpx.Client, status: Status) -> None:
     """A run that is stopped, at its default settings, with weights to classify by."""
     wait_until(lambda: status()["version"] > 0 and status()["trainer"] != "none")
-    api.post("/control", json={"type": "Stop"}).raise_for_status()
+
+    def send(signal: dict[str, Any]) -> None:
+        api.post("/control", json=signal).raise_for_status()
+
+    # Signals are obeyed in their order: with this one in effect, whatever the test before
+    # sent in its last moment was obeyed, too, and Stop after it.
+    other = 18 if status()["cache_size"] == 17 else 17
+    send({"type": "Stop"})
+    send({"type": "SetCacheSize", "value": other})
+    wait_until(lambda: status()["cache_size"] == other)
     for signal, value in DEFAULTS.items():
-        api.post("/control", json={"type": signal, "value": value}).raise_for_status()
+        send({"type": signal, "value": value})
+    wait_until(lambda: status()["cache_size"] == DEFAULTS["SetCacheSize"])
+    assert not status()["training"]
 
 
 @pytest.fixture

@@ -210,15 +210,15 @@ def test_train_n_shows_how_far_it_has_come(page: Page, open_page: OpenPage, stat
     page.get_by_test_id("batch-size").fill("2048")  # slow enough to be watched
     page.get_by_test_id("batch-size").press("Enter")
     start = status()["iteration"]
-    page.get_by_test_id("train-n-count").fill("400")
+    page.get_by_test_id("train-n-count").fill("4000")
     page.get_by_test_id("train-n").click()
     late = open_page()  # in mid-run
     for one in (page, late):
         bar = one.get_by_test_id("progress")
         expect(bar).to_be_visible()
         words = one.locator("[data-part=progress-words]")
-        expect(words).to_contain_text(re.compile(r"^\d+ of 400 iterations"))
-        expect(words).to_contain_text(f"Stops at iteration {start + 400}.")
+        expect(words).to_contain_text(re.compile(r"^\d+ of 4000 iterations"))
+        expect(words).to_contain_text(f"Stops at iteration {start + 4000}.")
         assert 0 <= bar.evaluate("(bar) => bar.value") < 1
     page.get_by_test_id("stop").click()
     expect(page.get_by_test_id("progress")).to_be_hidden()
@@ -238,10 +238,10 @@ def test_a_field_that_is_being_edited_is_not_overwritten(page: Page, api: httpx.
 
 
 def test_the_nine_fields_are_shown_live(page: Page, status: Status) -> None:
+    target = status()["iteration"] + 30
     page.get_by_test_id("train-n-count").fill("30")
     page.get_by_test_id("train-n").click()
-    target = status()["iteration"]
-    wait_until(lambda: not status()["training"] and status()["iteration"] >= target)
+    wait_until(lambda: not status()["training"] and status()["iteration"] == target)
     now = status()
     expect(page.get_by_test_id("iteration")).to_have_text(str(now["iteration"]))
     expect(page.get_by_test_id("version")).to_have_text(str(now["version"]))
@@ -277,10 +277,10 @@ def test_the_guess_is_asked_again_when_the_weights_change(page: Page) -> None:
 def test_a_page_opened_late_shows_the_whole_curve(
     page: Page, open_page: OpenPage, status: Status
 ) -> None:
+    target = status()["iteration"] + 100
     page.get_by_test_id("train-n-count").fill("100")
     page.get_by_test_id("train-n").click()
-    target = status()["iteration"] + 1
-    wait_until(lambda: not status()["training"] and status()["iteration"] >= target)
+    wait_until(lambda: not status()["training"] and status()["iteration"] == target)
     late = open_page()
     first = late.evaluate(
         """() => new Promise((done) => {

@@ -223,7 +223,7 @@ def test_undo_brings_back_what_was_live(page: Page, status: Status, api: httpx.C
     reset(page, status)
     page.get_by_test_id("weights-undo").click()
     expect(page.locator("[data-part=weights-note]")).to_contain_text("is live again")
-    assert status()["iteration"] == reached
+    wait_until(lambda: status()["iteration"] == reached)
     assert api.get("/weights").json() == weights
     expect(page.get_by_test_id("weights-undo")).to_be_hidden()
 
@@ -415,7 +415,7 @@ def test_two_browsers_see_the_same_history(
     one.get_by_test_id("weights-restore").click()
     expect(one.get_by_text("is live again")).to_be_visible()
     expect(live_row(other)).to_contain_text("kept 0")
-    assert status()["iteration"] == reached
+    wait_until(lambda: status()["iteration"] == reached)
     # The other one loses neither its choice nor its place nor the focus.
     expect(row_of(other, kept[3]).get_by_role("radio")).to_be_checked()
     expect(row_of(other, kept[3]).get_by_role("radio")).to_be_focused()
