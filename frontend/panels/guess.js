@@ -99,7 +99,10 @@ function askAsThingsChange(store) {
   let retryTimer = null;
   const asker = latestOnly({
     send: ({ pixels, raw }) => infer(pixels, { raw }),
-    onAnswer: (answer) => store.dispatch({ type: "set", slice: "guess", answer, error: null }),
+    onAnswer: (answer) => {
+      store.dispatch({ type: "set", slice: "guess", answer, error: null });
+      if (answer.version < store.state.signal?.version) refresh(); // the news came here before they came there
+    },
     onError: (problem) => {
       store.dispatch({ type: "set", slice: "guess", answer: null, error: problem.message });
       clearTimeout(retryTimer);

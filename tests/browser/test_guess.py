@@ -106,6 +106,20 @@ def test_a_drawing_is_read_normalised_or_as_it_is(
     assert as_it_is["probabilities"] != normalised["probabilities"]
 
 
+def test_a_guess_by_older_weights_than_the_live_ones_is_asked_again(
+    page: Page, api: httpx.Client
+) -> None:
+    draw(page, SEVEN)
+    read_by_the_server(page, api, normalize=True)
+    stale: dict[str, Any] = {"version": 0, "iteration": 0, "digit": 9, "input": [0.0] * 784}
+    stale["probabilities"] = [0.0] * 9 + [1.0]
+    page.route("**/infer*", lambda route: route.fulfill(json=stale), times=1)
+    with page.expect_response("**/infer*") as answered:
+        page.get_by_test_id("send-raw").check()
+    assert answered.value.json() == stale
+    read_by_the_server(page, api, normalize=False)
+
+
 def test_teaching_is_one_step_and_shows_the_bars_before_and_after(
     page: Page, api: httpx.Client, status: Status
 ) -> None:
