@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from websockets.sync.client import connect
 
-from nn.evaluation import PIXEL
-from nn.model import Weights, fresh_weights
-from nn.training import descend, loss_and_gradients
+from nn.model import PIXEL, Weights, fresh_weights
+from nn.training import Descent, descend, inked, loss_and_gradients
 from services.data.idx import Split
 from tests.running import Stack, wait_until
 
 LEARNING_RATE = 0.01  # with which batches of one image learn, too
 WARM_UP_S = 1.0
 LEAST_STEPS = 3  # of the bare loop, however long they take
+Step = Callable[[NDArray[np.uint8], NDArray[np.uint8]], None]  # images and labels of a batch
 
 
 class Viewer:
@@ -79,32 +81,59 @@ def stack_rate(stack: Stack, viewer: Viewer, seconds: float) -> float:
     return (last - first) / (ended - began)
 
 
-def bare_rate(split: Split, units: int, size: int, seconds: float, threads: int = 1) -> float:
+def bare_rate(
+    split: Split,
+    units: int,
+    size: int,
+    seconds: float,
+    *,
+    threads: int = 1,
+    leaves_out_blank: bool = False,
+) -> float:
     """Train in a loop over arrays in memory, on so many BLAS threads; return iterations a second.
 
-    The step is ours; the batches are gathered at random from the whole training set, and
-    normalised.
+    The batches are gathered at random from the whole training set, and normalised. The step is the
+    plain one, into memory that is used again, or our own, which leaves out what is blank.
     """
     rng = np.random.default_rng([0])
     weights = fresh_weights(0, units, biases=False)
+    step = _inked_step(weights) if leaves_out_blank else _plain_step(weights, size)
     with threadpool_limits(threads, user_api="blas"):
-        _bare_steps(weights, split, size, rng, WARM_UP_S / 2)
-        return _bare_steps(weights, split, size, rng, seconds)
+        _bare_steps(step, split, size, rng, WARM_UP_S / 2)
+        return _bare_steps(step, split, size, rng, seconds)
+
+
+def _plain_step(weights: Weights, size: int) -> Step:
+    gradients = weights.copy()
+    scaled = np.empty((size, weights.sizes[0]), np.float32)
+
+    def step(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
+        np.multiply(images, PIXEL, out=scaled)  # (B, 784), 0..1
+        loss_and_gradients(weights, scaled, labels, gradients)
+        descend(weights, gradients, LEARNING_RATE)
+
+    return step
+
+
+def _inked_step(weights: Weights) -> Step:
+    descent = Descent()
+
+    def step(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
+        ink = inked(images)
+        descent.step(weights, images.compress(ink, axis=1), labels, ink, LEARNING_RATE)
+
+    return step
 
 
 def _bare_steps(
-    weights: Weights, split: Split, size: int, rng: np.random.Generator, seconds: float
+    step: Step, split: Split, size: int, rng: np.random.Generator, seconds: float
 ) -> float:
-    gradients = weights.copy()
-    images = np.empty((size, weights.sizes[0]), np.float32)
     order = rng.permutation(len(split.labels))
     steps = place = 0
     began = time.perf_counter()
     while (took := time.perf_counter() - began) < seconds or steps < LEAST_STEPS:
         rows = order[place : place + size]
-        np.multiply(split.images[rows], PIXEL, out=images)  # (B, 784), 0..1
-        loss_and_gradients(weights, images, split.labels[rows], gradients)
-        descend(weights, gradients, LEARNING_RATE)
+        step(split.images[rows], split.labels[rows])
         steps += 1
         place += size
         if place + size > len(order):

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.model import CLASSES, Floats, Weights, forward, log_softmax
+from nn.model import CLASSES, PIXEL, Floats, Weights, forward, log_softmax
 
 CHUNK = 1000  # images at a time, so that little memory is needed
-PIXEL = np.float32(1 / 255)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nn.model import Floats, Weights, layer_outputs, log_softmax
+from nn.model import PIXEL, Floats, Weights, layer_outputs, log_softmax
 
 
 def loss_and_gradients(
@@ -28,7 +28,7 @@ def loss_and_gradients(
     log_probabilities = log_softmax(outputs[-1])  # (B, classes)
     rows = np.arange(len(labels))
     loss = float(-log_probabilities[rows, labels].mean())
-    accuracy = float((outputs[-1].argmax(axis=1) == labels).mean())
+    accuracy = float(np.count_nonzero(outputs[-1].argmax(axis=1) == labels) / len(labels))
 
     # d loss / d logits = (probabilities - one-hot labels) / B
     error = np.exp(log_probabilities)  # (B, classes)
@@ -55,3 +55,57 @@ def descend(weights: Weights, gradients: Weights, learning_rate: float) -> None:
     for array, gradient in zip(weights.arrays, gradients.arrays, strict=True):
         gradient *= array.dtype.type(learning_rate)
         array -= gradient
+
+
+def inked(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which pixels (inputs,) are not blank in at least one of `images` (B, inputs)."""
+    ink: NDArray[np.bool_] = np.bitwise_or.reduce(images, axis=0) != 0
+    return ink
+
+
+class Descent:
+    """Stochastic gradient descent on batches of digits, in memory that is used again.
+
+    A pixel that is blank in all images of a batch adds nothing to what the hidden units are given,
+    and its weights do not move. So the step is taken without it: in a batch of 128 digits that is
+    a third of the pixels, and of the arithmetic.
+    """
+
+    def __init__(self) -> None:
+        self._images = np.empty(0, np.float32)
+        self._gradients: Weights | None = None
+        self._rows = np.empty((0, 0), np.float32)  # of the first matrix, for the inked pixels
+
+    def step(
+        self,
+        weights: Weights,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        ink: NDArray[np.bool_],
+        learning_rate: float,
+    ) -> tuple[float, float, Weights]:
+        """Take one step, changing the float32 `weights` in place.
+
+        `images` (B, P), 0 to 255, holds the P pixels that are True in `ink` (inputs,); all others
+        are blank; `labels` is (B,). Returns the loss and the accuracy before the step, as
+        `loss_and_gradients` does, and what was subtracted from the weights: of the first matrix
+        only the P rows of the inked pixels. It is good until the next step.
+        """
+        if self._gradients is None or self._gradients.sizes != weights.sizes:
+            self._gradients = weights.copy()
+            self._rows = np.empty_like(weights.matrices[0])
+        if self._images.size < images.size:
+            self._images = np.empty(images.size, np.float32)
+        pixels = np.flatnonzero(ink)
+        count = len(pixels)
+        scaled = np.multiply(images, PIXEL, out=self._images[: images.size].reshape(images.shape))
+        first = weights.matrices[0]
+        rows = first.take(pixels, axis=0, out=self._rows[:count], mode="clip")  # unbuffered
+        reached = weights.with_arrays((rows, *weights.arrays[1:]))
+        spent = self._gradients.with_arrays(
+            (self._gradients.matrices[0][:count], *self._gradients.arrays[1:])
+        )
+        loss, accuracy, gradients = loss_and_gradients(reached, scaled, labels, spent)
+        descend(reached, gradients, learning_rate)
+        first[pixels] = rows
+        return loss, accuracy, gradients

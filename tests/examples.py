@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nn.model import CLASSES, INPUTS, Weights, init_weights
 from wire.codec import encode_batch
@@ -55,7 +56,15 @@ def batch_of(number: int, examples: int = 2) -> Batch:
     """Return a batch of stream 1 that only this number has."""
     rng = np.random.default_rng([number])
     images = rng.integers(0, 256, (examples, INPUTS), dtype=np.uint8)
-    return Batch(1, number, images, rng.integers(0, CLASSES, examples, dtype=np.uint8))
+    labels = rng.integers(0, CLASSES, examples, dtype=np.uint8)
+    return Batch.answering(ticket_of(number), images, labels)
+
+
+def whole_images(batch: Batch) -> NDArray[np.uint8]:
+    """Return the images (B, 784) of a batch, its blank pixels included."""
+    images = np.zeros((len(batch.labels), INPUTS), np.uint8)
+    images[:, batch.ink] = batch.images
+    return images
 
 
 def same(one: Any, other: Batch) -> bool:

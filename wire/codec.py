@@ -20,7 +20,8 @@ from wire.messages import MAX_BATCH_SIZE, Batch, Checkpoint, Snapshot, WeightsIn
 T = TypeVar("T")
 
 _BATCH_HEADER = struct.Struct("<4sQQI")  # magic, stream, number, examples
-_BATCH_MAGIC = b"IKB1"
+_BATCH_MAGIC = b"IKB2"
+_INK_BYTES = INPUTS // 8  # a bit for each pixel
 MAX_SHOWN = 200  # characters of foreign names that an error repeats
 MAX_PARAMETERS = 16_000_000  # 64 MB as float32: more is an attack or a mistake
 
@@ -43,9 +44,10 @@ def decode(kind: type[T], data: bytes) -> T:
 
 
 def encode_batch(batch: Batch) -> bytes:
-    """Return a header, the labels, the images: 24 + 785 bytes for each example."""
+    """Return a header, which pixels are inked, the labels, and of the images the inked pixels."""
     header = _BATCH_HEADER.pack(_BATCH_MAGIC, batch.stream, batch.number, len(batch.labels))
-    return b"".join((header, batch.labels.tobytes(), batch.images.tobytes()))
+    ink = np.packbits(batch.ink).tobytes()
+    return b"".join((header, ink, batch.labels.tobytes(), batch.images.tobytes()))
 
 
 def decode_batch(data: bytes | memoryview) -> Batch:
@@ -53,21 +55,27 @@ def decode_batch(data: bytes | memoryview) -> Batch:
 
     Raises MalformedError for anything else than one batch.
     """
-    if len(data) < _BATCH_HEADER.size:
+    start = _BATCH_HEADER.size + _INK_BYTES
+    if len(data) < start:
         raise MalformedError(f"a batch of {len(data)} bytes is shorter than its header")
     magic, stream, number, count = _BATCH_HEADER.unpack_from(data)
-    expected = _BATCH_HEADER.size + count * (1 + INPUTS)
     if magic != _BATCH_MAGIC:
         raise MalformedError(f"a batch starts with {_BATCH_MAGIC!r}, not {magic!r}")
     if not 1 <= count <= MAX_BATCH_SIZE:
         raise MalformedError(f"a batch has 1 to {MAX_BATCH_SIZE} examples, not {count}")
+    bits = np.frombuffer(data, np.uint8, _INK_BYTES, _BATCH_HEADER.size)
+    ink = np.unpackbits(bits).view(np.bool_)
+    pixels = np.count_nonzero(ink)
+    expected = start + count * (1 + pixels)
     if len(data) != expected:
-        raise MalformedError(f"a batch of {count} examples has {expected} bytes, not {len(data)}")
-    labels = np.frombuffer(data, np.uint8, count, _BATCH_HEADER.size)
-    images = np.frombuffer(data, np.uint8, offset=_BATCH_HEADER.size + count)
+        raise MalformedError(
+            f"a batch of {count} examples of {pixels} pixels has {expected} bytes, not {len(data)}"
+        )
+    labels = np.frombuffer(data, np.uint8, count, start)
+    images = np.frombuffer(data, np.uint8, offset=start + count)
     if labels.max() >= CLASSES:
         raise MalformedError(f"a label of {labels.max()} is not among the {CLASSES} classes")
-    return Batch(stream, number, images.reshape(count, INPUTS), labels)
+    return Batch(stream, number, ink, images.reshape(count, pixels), labels)
 
 
 def encode_weights(weights: Weights, metadata: Mapping[str, str]) -> bytes:

@@ -31,7 +31,7 @@ class Intake:
         self._connection = pool.connection_class(**{**pool.connection_kwargs, "protocol": 2})
         self._keys = keys
         self._pops = _command("LPOP", keys.wake) + _command("LPOP", keys.batches)
-        self._expected = 0  # bytes of the last batch: the next is likely to be as long
+        self._expected = 0  # bytes of the next batch: an eighth more than the last one had
         self.is_idle = True  # nothing was asked for that is not taken yet
 
     @reaches_redis
@@ -61,7 +61,7 @@ class Intake:
             self.is_idle = True
         if data is None:
             return woken, None
-        self._expected = len(data)
+        self._expected = len(data) * 9 // 8
         try:
             return woken, decode_batch(data.data)
         except MalformedError as error:

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from nn.model import Weights
+from nn.training import inked
 
 MAX_BATCH_SIZE = 4096
 MAX_CACHE_SIZE = 1024
@@ -44,12 +45,24 @@ class Ticket(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Batch(Struct, frozen=True):
-    """The answer to a ticket: images (B, 784) uint8, labels (B,) uint8."""
+    """The answer to a ticket: images (B, P) uint8, labels (B,) uint8.
+
+    The images hold the P pixels that are True in `ink` (784,); all others are blank in all of them.
+    """
 
     stream: int
     number: int
+    ink: NDArray[np.bool_]
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+
+    @classmethod
+    def answering(
+        cls, ticket: Ticket, images: NDArray[np.uint8], labels: NDArray[np.uint8]
+    ) -> Batch:
+        """Return the answer to `ticket`: whole images (B, 784), without what is blank in all."""
+        ink = inked(images)
+        return cls(ticket.stream, ticket.number, ink, images.compress(ink, axis=1), labels)
 
 
 class DataSetInfo(Struct, frozen=True, forbid_unknown_fields=True):

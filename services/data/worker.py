@@ -97,7 +97,7 @@ class Worker:
         self._trouble = ""
         self._batches += 1
         BATCHES.inc()
-        return Batch(ticket.stream, ticket.number, images, labels)
+        return Batch.answering(ticket, images, labels)
 
     def _open(self, ticket: Ticket) -> DataSet:
         """Return the data set that the ticket names; raise DataSetError if it cannot be had."""

@@ -12,8 +12,7 @@ import orjson
 import simdjson
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from nn.evaluation import PIXEL
-from nn.model import IMAGE_SIDE, INPUTS, Floats
+from nn.model import IMAGE_SIDE, INPUTS, PIXEL, Floats
 from ops.problems import Problem
 
 MAX_IMAGES = 1024

@@ -9,9 +9,8 @@ import time
 import numpy as np
 import structlog
 
-from nn.evaluation import PIXEL
 from nn.model import Weights, fresh_weights
-from nn.training import descend, loss_and_gradients
+from nn.training import Descent, descend, loss_and_gradients
 from ops.settings import Settings
 from services.trainer.feed import START, Feed
 from services.trainer.reporter import Reporter
@@ -41,8 +40,7 @@ class Trainer:
         self._defaults: RunSettings = settings.run_settings()
         weights = fresh_weights(settings.seed, settings.hidden_units, settings.biases)
         self._state = State(weights, self._defaults)
-        self._images = np.empty((0, 0), np.float32)  # of the last batch; its memory is used again
-        self._gradients = weights.copy()  # likewise
+        self._descent = Descent()
         self._reporter = Reporter(bus, self._state)
         self._feed: Feed | None = None
         self._streams = 0
@@ -91,16 +89,10 @@ class Trainer:
     def _step(self, batch: Batch, feed: Feed) -> None:
         """Learn from one batch."""
         state = self._state
-        if self._images.shape != batch.images.shape:
-            self._images = np.empty(batch.images.shape, np.float32)
-        if self._gradients.sizes != state.weights.sizes:
-            self._gradients = state.weights.copy()
-        np.multiply(batch.images, PIXEL, out=self._images)  # (B, 784), 0..1
         with np.errstate(all="ignore"):  # a loss that diverges is told, not warned of
-            loss, acc, gradients = loss_and_gradients(
-                state.weights, self._images, batch.labels, self._gradients
+            loss, acc, gradients = self._descent.step(
+                state.weights, batch.images, batch.labels, batch.ink, state.settings.learning_rate
             )
-            descend(state.weights, gradients, state.settings.learning_rate)
         state.iteration += 1
         state.place = feed.place
         state.loss, state.acc = loss, acc

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from autograd import value_and_grad
 
-from nn.model import Weights, init_weights
-from nn.training import descend, loss_and_gradients
+from nn.model import PIXEL, Weights, init_weights
+from nn.training import Descent, descend, inked, loss_and_gradients
 
 SHAPES = [(6, 3), (6, 5, 3), (6, 5, 4, 3)]
 
@@ -90,3 +90,74 @@ def test_training_learns_a_separable_problem() -> None:
         _, _, gradients = loss_and_gradients(weights, images, labels)
         descend(weights, gradients, 0.5)
     assert loss_and_gradients(weights, images, labels)[1] == 1.0
+
+
+def digits(count: int, pixels: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return random images (count, 784) in which so many pixels are inked, and labels (count,)."""
+    rng = np.random.default_rng([seed, count, pixels])
+    images = np.zeros((count, 784), np.uint8)
+    images[:, rng.permutation(784)[:pixels]] = rng.integers(1, 256, (count, pixels))
+    return images, rng.integers(0, 10, count).astype(np.uint8)
+
+
+def plain_step(weights: Weights, images: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Take a step with all pixels, blank or not."""
+    scaled = np.multiply(images, PIXEL, dtype=np.float32)
+    loss, accuracy, gradients = loss_and_gradients(weights, scaled, labels)
+    descend(weights, gradients, 0.5)
+    return loss, accuracy
+
+
+@pytest.mark.parametrize("biases", [False, True])
+@pytest.mark.parametrize("sizes", [(784, 10), (784, 16, 10), (784, 16, 12, 10)])
+def test_a_step_without_blank_pixels_is_the_step_with_them(
+    sizes: tuple[int, ...], biases: bool
+) -> None:
+    weights = init_weights(np.random.default_rng([1]), sizes, biases=biases)
+    plain = weights.copy()
+    descent = Descent()
+    for k, (count, pixels) in enumerate([(40, 500), (7, 90), (64, 700), (1, 30)]):
+        images, labels = digits(count, pixels, k)
+        ink = inked(images)
+        assert ink.sum() == pixels
+        before = weights.matrices[0].copy()
+        loss, accuracy, _ = descent.step(weights, images[:, ink], labels, ink, 0.5)
+        assert (loss, accuracy) == pytest.approx(plain_step(plain, images, labels), rel=1e-5)
+        np.testing.assert_array_equal(weights.matrices[0][~ink], before[~ink])
+        for array, reference in zip(weights.arrays, plain.arrays, strict=True):
+            np.testing.assert_allclose(array, reference, rtol=1e-4, atol=1e-5)
+
+
+def test_a_step_with_every_pixel_inked_is_the_plain_step_to_the_bit() -> None:
+    weights = init_weights(np.random.default_rng([1]), (784, 16, 10))
+    plain = weights.copy()
+    images, labels = digits(32, 784)
+    loss, accuracy, _ = Descent().step(weights, images, labels, inked(images), 0.5)
+    assert (loss, accuracy) == plain_step(plain, images, labels)
+    for array, reference in zip(weights.arrays, plain.arrays, strict=True):
+        np.testing.assert_array_equal(array, reference)
+
+
+def test_one_descent_serves_networks_of_any_size_and_blank_batches() -> None:
+    descent = Descent()
+    for sizes in [(784, 16, 10), (784, 32, 10), (784, 16, 10)]:
+        weights = init_weights(np.random.default_rng([2]), sizes)
+        plain = weights.copy()
+        for pixels in (300, 0):
+            images, labels = digits(9, pixels)
+            ink = inked(images)
+            loss, accuracy, _ = descent.step(weights, images[:, ink], labels, ink, 0.5)
+            assert (loss, accuracy) == pytest.approx(plain_step(plain, images, labels), rel=1e-5)
+        assert loss == pytest.approx(np.log(10))  # a blank image says nothing
+
+
+def test_what_is_subtracted_is_returned() -> None:
+    weights = init_weights(np.random.default_rng([3]), (784, 16, 10))
+    images, labels = digits(20, 400)
+    ink = inked(images)
+    before = weights.copy()
+    _, _, step = Descent().step(weights, images[:, ink], labels, ink, 0.5)
+    np.testing.assert_array_equal(
+        before.matrices[0][ink] - step.matrices[0], weights.matrices[0][ink]
+    )
+    np.testing.assert_array_equal(before.matrices[1] - step.matrices[1], weights.matrices[1])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from nn.model import INPUTS, Weights, init_weights
+from tests.examples import ticket_of, whole_images
 from wire.codec import (
     MAX_PARAMETERS,
     MalformedError,
@@ -127,38 +128,55 @@ def test_any_bytes_are_a_message_or_refused(data: bytes) -> None:
 
 
 # --- batches ------------------------------------------------------------------------------------
-def batch_of(count: int, stream: int = 1, number: int = 2) -> Batch:
+def batch_of(count: int, pixels: int = INPUTS, stream: int = 1, number: int = 2) -> Batch:
+    """Return a batch of `count` images in which so many pixels, anywhere, are inked."""
     rng = np.random.default_rng([count, number])
-    images = rng.integers(0, 256, (count, INPUTS), dtype=np.uint8)
-    return Batch(stream, number, images, rng.integers(0, 10, count, dtype=np.uint8))
+    images = np.zeros((count, INPUTS), np.uint8)
+    inked = rng.permutation(INPUTS)[:pixels]
+    images[:, inked] = rng.integers(0, 256, (count, pixels), dtype=np.uint8)
+    images[-1, inked] = 1
+    labels = rng.integers(0, 10, count, dtype=np.uint8)
+    ticket = ticket_of(number, stream=stream, batch_size=count)
+    batch = Batch.answering(ticket, images, labels)
+    np.testing.assert_array_equal(whole_images(batch), images)
+    return batch
 
 
 @settings(deadline=None)
-@given(st.integers(1, 300), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
-def test_a_batch_comes_back(count: int, stream: int, number: int) -> None:
-    batch = batch_of(count, stream, number)
+@given(
+    st.integers(1, 300),
+    st.integers(0, INPUTS),
+    st.integers(0, 2**64 - 1),
+    st.integers(0, 2**64 - 1),
+)
+def test_a_batch_comes_back(count: int, pixels: int, stream: int, number: int) -> None:
+    batch = batch_of(count, pixels, stream, number)
     data = encode_batch(batch)
-    assert len(data) == 24 + 785 * count
+    assert len(data) == 24 + INPUTS // 8 + (1 + pixels) * count
     back = decode_batch(data)
     assert (back.stream, back.number) == (stream, number)
+    np.testing.assert_array_equal(back.ink, batch.ink)
     np.testing.assert_array_equal(back.images, batch.images)
     np.testing.assert_array_equal(back.labels, batch.labels)
+
+
+HEADER = struct.Struct("<4sQQI")
 
 
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"IKB1", "a batch of 4 bytes is shorter than its header"),
-        (encode_batch(batch_of(2))[:-1], "a batch of 2 examples has 1594 bytes, not 1593"),
-        (encode_batch(batch_of(2)) + b"\0", "a batch of 2 examples has 1594 bytes, not 1595"),
-        (b"IKB2" + encode_batch(batch_of(1))[4:], "a batch starts with b'IKB1', not b'IKB2'"),
+        (encode_batch(batch_of(2, 0))[:121], "a batch of 121 bytes is shorter than its header"),
+        (encode_batch(batch_of(2, 9))[:-1], "2 examples of 9 pixels has 142 bytes, not 141"),
+        (encode_batch(batch_of(2, 9)) + b"\0", "2 examples of 9 pixels has 142 bytes, not 143"),
+        (b"IKB1" + encode_batch(batch_of(1))[4:], "a batch starts with b'IKB2', not b'IKB1'"),
         (encode_batch(batch_of(4097)), "a batch has 1 to 4096 examples, not 4097"),
-        (struct.pack("<4sQQI", b"IKB1", 1, 1, 0), "a batch has 1 to 4096 examples, not 0"),
+        (HEADER.pack(b"IKB2", 1, 1, 0) + bytes(98), "a batch has 1 to 4096 examples, not 0"),
         (
-            struct.pack("<4sQQI", b"IKB1", 1, 1, 2**32 - 1),
+            HEADER.pack(b"IKB2", 1, 1, 2**32 - 1) + bytes(98),
             "a batch has 1 to 4096 examples, not 4294967295",
         ),
-        (encode_batch(batch_of(1))[:24] + b"\x0a" + bytes(784), "a label of 10 is not among"),
+        (encode_batch(batch_of(1, 0))[:122] + b"\x0a", "a label of 10 is not among"),
     ],
 )
 def test_what_is_no_batch(data: bytes, reason: str) -> None:

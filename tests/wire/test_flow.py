@@ -114,14 +114,14 @@ def test_whoever_rests_leaves_the_batches_alone(bus: Bus) -> None:
 
 def test_a_batch_that_is_none_comes_back_as_an_error(bus: Bus, client: redis.Redis) -> None:
     whole = encode_batch(batch_of(1))
-    for data in (b"short", b"IKX1" + whole[4:], whole[:-1], whole[:24] + b"\x0a" + whole[25:]):
+    for data in (b"short", b"IKX1" + whole[4:], whole[:-1], whole[:122] + b"\x0a" + whole[123:]):
         client.rpush(KEYS.batches, data)
     bus.flow.push_batch(batch_of(2))
     *errors, good = bus.flow.pop_batches(9)
     assert [str(error) for error in errors] == [
         "a batch of 5 bytes is shorter than its header",
-        "a batch starts with b'IKB1', not b'IKX1'",
-        "a batch of 2 examples has 1594 bytes, not 1593",
+        "a batch starts with b'IKB2', not b'IKX1'",
+        "a batch of 2 examples of 784 pixels has 1692 bytes, not 1691",
         "a label of 10 is not among the 10 classes",
     ]
     assert all(isinstance(error, MalformedError) for error in errors)

@@ -24,7 +24,7 @@ from services.data import worker as worker_module
 from services.data.datasets import DataSet, Places, prepare
 from services.data.order import cut
 from services.data.worker import Worker
-from tests.examples import ticket_of
+from tests.examples import ticket_of, whole_images
 from tests.running import ROOT, RedisServer, free_port
 from tests.services.data.samples import put, small_set
 from wire.bus import Bus
@@ -92,7 +92,8 @@ def check(batch: Batch, ticket: Ticket, dataset: DataSet) -> None:
     split = dataset.train if ticket.split == "train" else dataset.test
     images, labels = cut(split, ticket.seed, ticket.epoch, ticket.position, ticket.batch_size)
     assert (batch.stream, batch.number) == (ticket.stream, ticket.number)
-    np.testing.assert_array_equal(batch.images, images)
+    np.testing.assert_array_equal(whole_images(batch), images)
+    np.testing.assert_array_equal(batch.ink, images.any(axis=0))
     np.testing.assert_array_equal(batch.labels, labels)
 
 

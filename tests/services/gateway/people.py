@@ -148,7 +148,7 @@ def training(bus: Bus, **settings: Any) -> Iterator[None]:
                 size = ticket.batch_size
                 images = rng.integers(0, 256, (size, 784), dtype=np.uint8)
                 labels = rng.integers(0, 10, size, dtype=np.uint8)
-                bus.flow.push_batch(Batch(ticket.stream, ticket.number, images, labels))
+                bus.flow.push_batch(Batch.answering(ticket, images, labels))
 
     bus.flow.announce(INFO)
     threads = [threading.Thread(target=trainer.run, args=(stop,)), threading.Thread(target=cut)]

@@ -30,7 +30,7 @@ class SmallData:
         """Answer a ticket as a data worker does."""
         order = epoch_order(ticket.seed, ticket.epoch, COUNT)
         rows = order[ticket.position : ticket.position + ticket.batch_size]
-        return Batch(ticket.stream, ticket.number, self.images[rows], self.labels[rows])
+        return Batch.answering(ticket, self.images[rows], self.labels[rows])
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from services.data.order import epoch_order
 from services.trainer import feed as feed_module
 from services.trainer.feed import START, Feed, Place
+from tests.examples import whole_images
 from wire.bus import Bus
 from wire.messages import Batch, Ticket
 
@@ -46,7 +48,7 @@ def test_an_epoch_holds_each_example_once_and_then_the_next_begins(make_feed, bu
             bus.flow.push_batch(small.batch(ticket))
         batch = next_of(feed, 2)
         sizes.append(len(batch.labels))
-        seen.append(batch.images)
+        seen.append(whole_images(batch))
     assert sizes == [300, 300, 300, 100]
     assert feed.place == Place(1, 0)
     expected = small.images[epoch_order(5, 0, 1000)]
@@ -115,9 +117,9 @@ def test_batches_of_another_stream_or_size_are_dropped(make_feed, bus, small) ->
     feed.rest(1)
     (ticket,) = take_all(bus)
     good = small.batch(ticket)
-    bus.flow.push_batch(Batch(8, good.number, good.images, good.labels))
-    bus.flow.push_batch(Batch(7, good.number, good.images[:3], good.labels[:3]))
-    bus.flow.push_batch(Batch(7, 99, good.images, good.labels))
+    short = {"images": good.images[:3], "labels": good.labels[:3]}
+    for other in ({"stream": 8}, short, {"number": 99}):
+        bus.flow.push_batch(replace(good, **other))
     bus.flow.push_batch(good)
     batch = next_of(feed, 1)
     assert (batch.stream, batch.number, len(batch.labels)) == (7, 0, 64)
