@@ -100,7 +100,8 @@ def layer_outputs(weights: Weights, images: Floats) -> list[Floats]:
         if weights.biases:
             signal += weights.biases[k]
         if k < len(weights.matrices) - 1:
-            np.maximum(signal, np.zeros_like(signal[:1]), out=signal)  # faster than with a scalar
+            zeros = np.zeros(matrix.shape[1], signal.dtype)  # a row: faster than a scalar
+            np.maximum(signal, zeros, out=signal)
         outputs.append(signal)
     return outputs
 
@@ -113,8 +114,8 @@ def forward(weights: Weights, images: Floats) -> Floats:
 def log_softmax(logits: Floats) -> Floats:
     """Return the logarithms of the class probabilities (B, classes)."""
     shifted: Floats = np.array(logits.T, order="C")  # (classes, B): numpy is fastest by rows
-    shifted -= shifted.max(axis=0)  # exp of at most 0 cannot overflow
-    shifted -= np.log(np.exp(shifted).sum(axis=0))
+    shifted -= np.maximum.reduce(shifted, axis=0)  # exp of at most 0 cannot overflow
+    shifted -= np.log(np.add.reduce(np.exp(shifted), axis=0))
     return shifted.T
 
 

@@ -27,7 +27,7 @@ def loss_and_gradients(
     outputs = layer_outputs(weights, images)
     log_probabilities = log_softmax(outputs[-1])  # (B, classes)
     rows = np.arange(len(labels))
-    loss = float(-log_probabilities[rows, labels].mean())
+    loss = -float(np.add.reduce(log_probabilities[rows, labels]) / len(labels))
     accuracy = float(np.count_nonzero(outputs[-1].argmax(axis=1) == labels) / len(labels))
 
     # d loss / d logits = (probabilities - one-hot labels) / B

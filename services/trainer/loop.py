@@ -55,6 +55,7 @@ class Trainer:
     def run(self, stop: threading.Event) -> None:
         """Lead whenever the lease can be had, until `stop` is set; then leave a checkpoint."""
         self._reporter.start()
+        np.seterr(all="ignore")  # in this thread: a loss that diverges is told, not warned of
         while not stop.is_set():
             try:
                 if self._take_lead():
@@ -89,10 +90,9 @@ class Trainer:
     def _step(self, batch: Batch, feed: Feed) -> None:
         """Learn from one batch."""
         state = self._state
-        with np.errstate(all="ignore"):  # a loss that diverges is told, not warned of
-            loss, acc, gradients = self._descent.step(
-                state.weights, batch.images, batch.labels, batch.ink, state.settings.learning_rate
-            )
+        loss, acc, gradients = self._descent.step(
+            state.weights, batch.images, batch.labels, batch.ink, state.settings.learning_rate
+        )
         state.iteration += 1
         state.place = feed.place
         state.loss, state.acc = loss, acc
@@ -239,9 +239,8 @@ class Trainer:
         state = self._state
         images = np.frombuffer(request.images, "<f4").reshape(len(request.labels), -1)
         weights = state.weights.copy()
-        with np.errstate(all="ignore"):
-            loss, _, gradients = loss_and_gradients(weights, images, np.array(request.labels))
-            descend(weights, gradients, state.settings.learning_rate)
+        loss, _, gradients = loss_and_gradients(weights, images, np.array(request.labels))
+        descend(weights, gradients, state.settings.learning_rate)
         if not all(np.isfinite(array).all() for array in weights.arrays):
             return Reply(status=422, detail="this step diverges: lower the learning rate first")
         state.weights = weights
@@ -315,4 +314,4 @@ def _is_idle(gradients: Weights, loss: float) -> bool:
 
     Where the loss is 0, its gradients are 0 because there is nothing left to learn.
     """
-    return loss > 0 and not gradients.matrices[-1].any()
+    return loss > 0 and not np.count_nonzero(gradients.matrices[-1])
