@@ -41,7 +41,14 @@ class Supervisor:
         self._children = Children()
         self._scratch = Path(tempfile.mkdtemp(prefix="inkling-"))
         # MALLOC_ARENA_MAX: glibc's heap for each thread would keep what large requests freed.
-        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}
+        # OPENBLAS_THREAD_TIMEOUT: of INKLING_BLAS_THREADS, those that wait for the next product
+        # let others have the core after 2^12 cycles, 1 us; 2^26, OpenBLAS's own choice, is 20 ms.
+        self._environment = {
+            "OPENBLAS_THREAD_TIMEOUT": "12",
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            "MALLOC_ARENA_MAX": "2",
+        }
         self._redis_url = settings.redis_url
 
     def run(self, stop: threading.Event) -> int:
