@@ -113,15 +113,20 @@ def forward(weights: Weights, images: Floats) -> Floats:
 
 def log_softmax(logits: Floats) -> Floats:
     """Return the logarithms of the class probabilities (B, classes)."""
-    shifted: Floats = np.array(logits.T, order="C")  # (classes, B): numpy is fastest by rows
-    shifted -= np.maximum.reduce(shifted, axis=0)  # exp of at most 0 cannot overflow
+    shifted = _shifted(logits)
     shifted -= np.log(np.add.reduce(np.exp(shifted), axis=0))
     return shifted.T
 
 
+def _shifted(logits: Floats) -> Floats:
+    """Return logits (B, classes) by class (classes, B), the highest of each example made 0."""
+    shifted: Floats = np.array(logits.T, order="C")  # numpy is fastest along the longer rows
+    shifted -= np.maximum.reduce(shifted, axis=0)  # exp of at most 0 cannot overflow
+    return shifted
+
+
 def predict(weights: Weights, images: Floats) -> Floats:
     """Return the class probabilities (B, classes) for `images` (B, inputs); each row sums to 1."""
-    logits = forward(weights, images)
-    probabilities: Floats = np.exp(logits - logits.max(axis=1, keepdims=True))  # as in log_softmax
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    return probabilities
+    exponentials = np.exp(_shifted(forward(weights, images)))  # (classes, B)
+    exponentials /= np.add.reduce(exponentials, axis=0)
+    return np.ascontiguousarray(exponentials.T)
