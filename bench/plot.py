@@ -211,7 +211,7 @@ def _draw_panel(ax: Axes, panel: Panel, points: Sequence[Mapping[str, float]]) -
         values = [point[line.figures] for point in points]
         ax.plot(xs, values, "o-", color=line.colour, label=line.label, markersize=4, linewidth=1.5)
     ax.set_xscale("log", base=2)
-    ax.set_xticks(xs, [f"{x:,}" for x in xs], rotation=45 if len(xs) > 7 else 0)
+    ax.set_xticks(xs, [f"{x:,}" for x in xs], rotation=45)
     ax.xaxis.set_minor_locator(NullLocator())
     if panel.log:
         ax.set_yscale("log")

@@ -78,7 +78,7 @@ def evaluation_routes(reports_now: Callable[[], Reports]) -> APIRouter:
     def evaluation(request: Request, version: Version = None) -> Response:
         """Return accuracy, loss and confusion matrix on the test images, never trained on.
 
-        Live weights are evaluated twice a second at most; a version of the history when somebody
+        Live weights are evaluated once a second at most; a version of the history when somebody
         asks for it. The ETag is the version.
         """
         reports, report = find(version)

@@ -13,7 +13,7 @@ from wire.codec import MalformedError
 from wire.connection import RedisAwayError
 from wire.messages import Evaluation, Snapshot
 
-INTERVAL_S = 0.5  # live weights are measured that often at most: about 6 % of a core
+INTERVAL_S = 1.0  # live weights are measured that often at most: about 3 % of a core
 WAIT_S = 0.5
 
 log = structlog.get_logger()

@@ -19,7 +19,7 @@ from wire.calls import Fetch
 from wire.codec import decode_snapshot
 from wire.messages import Snapshot
 
-KEPT_LIVE = 16
+KEPT_LIVE = 8
 KEPT_ASKED = 8
 
 SECONDS = Histogram(
