@@ -15,7 +15,7 @@ export class ApiError extends Error {
 const ACCEPT = "application/json, application/problem+json";
 const UNREACHABLE = "The server cannot be reached.";
 const NEEDS_TOKEN = "This needs the token that was set for this Inkling.";
-const CHALLENGE = "WWW-Authenticate"; // the header of a refusal that a token would help against
+const CHALLENGE = "WWW-Authenticate"; // the header of a refusal, which says what would help
 
 async function request(method, path, { json, body, type } = {}) {
   const headers = { Accept: ACCEPT };
@@ -33,9 +33,11 @@ async function exchange(path, sent) {
   } catch {
     throw new ApiError(0, UNREACHABLE);
   }
-  if (!response.ok) throw new ApiError(response.status, await problemDetail(response), response.headers.has(CHALLENGE));
+  if (!response.ok) throw new ApiError(response.status, await problemDetail(response), isForToken(response.headers.get(CHALLENGE)));
   return response;
 }
+
+const isForToken = (challenge) => challenge?.startsWith("Bearer") ?? false; // not for a password that a proxy wants
 
 async function problemDetail(response) {
   try {
@@ -99,7 +101,7 @@ function upload(file, type, authorization, { signal, onProgress }) {
       if (sending.status >= 200 && sending.status < 300) resolve(sending.response);
       else {
         const detail = sending.response?.detail || plainAnswer(sending);
-        reject(new ApiError(sending.status, detail, sending.getResponseHeader(CHALLENGE) !== null));
+        reject(new ApiError(sending.status, detail, isForToken(sending.getResponseHeader(CHALLENGE))));
       }
     });
     sending.addEventListener("error", () => reject(new ApiError(0, UNREACHABLE)));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,14 +45,18 @@ def create_app() -> Starlette:
         await request.body()
         return JSONResponse({"reached": request.method})
 
-    async def converse(socket: WebSocket) -> None:
-        await socket.accept(subprotocol_for(socket.scope))
-        await socket.send_json({"may_change": may_change(socket.scope)})
-        await socket.close()
+    async def converse(client: WebSocket) -> None:
+        await client.accept(subprotocol_for(client.scope))
+        await client.send_json({"may_change": may_change(client.scope)})
+        await client.close()
+
+    async def fail(_: Request) -> Response:
+        raise ZeroDivisionError
 
     return Starlette(
         routes=[
             *health_routes(lambda: []),
+            Route("/mistake", fail),
             WebSocketRoute("/ws", converse),
             Route("/{path:path}", yes, methods=METHODS),
         ]
@@ -102,14 +107,14 @@ def bearer(token: str) -> dict[str, str]:
 
 def socket_of(client: httpx.Client, **options: Any) -> ClientConnection:
     """Open the WebSocket of a service."""
-    socket: ClientConnection = connect(f"ws://{client.base_url.netloc.decode()}/ws", **options)
-    return socket
+    opened: ClientConnection = connect(f"ws://{client.base_url.netloc.decode()}/ws", **options)
+    return opened
 
 
 def may_change_over(client: httpx.Client, **options: Any) -> bool:
     """Return what the application is told of who opened its WebSocket."""
-    with socket_of(client, **options) as socket:
-        answer: bool = json.loads(socket.recv(10))["may_change"]
+    with socket_of(client, **options) as opened:
+        answer: bool = json.loads(opened.recv(10))["may_change"]
         return answer
 
 
@@ -275,11 +280,12 @@ def test_opening_it_needs_either_token_once_reading_does(closed: httpx.Client) -
 
 
 def test_the_answer_names_the_subprotocol_without_the_token(guarded: httpx.Client) -> None:
-    with socket_of(guarded, subprotocols=by_subprotocol(TOKEN)) as socket:
-        assert socket.subprotocol == SUBPROTOCOL
-        assert TOKEN not in str(socket.response)
-    with socket_of(guarded) as socket:  # as clients without tokens do
-        assert socket.subprotocol is None
+    with socket_of(guarded, subprotocols=by_subprotocol(TOKEN)) as opened:
+        assert opened.subprotocol == SUBPROTOCOL
+        assert opened.response is not None
+        assert TOKEN not in str(opened.response.headers)
+    with socket_of(guarded) as opened:  # as clients without tokens do
+        assert opened.subprotocol is None
 
 
 # --- origins --------------------------------------------------------------------------------
@@ -442,6 +448,22 @@ def test_every_answer_has_the_security_headers(
         assert answer.headers.get_list(name) == [value]
     policy = CONTENT_SECURITY_POLICY.format(frame_ancestors="'none'")
     assert answer.headers.get_list("content-security-policy") == [policy]
+
+
+def test_even_what_is_no_request_is_answered_with_them(free: httpx.Client) -> None:
+    with socket.create_connection((free.base_url.host, free.base_url.port or 0), 10) as raw:
+        raw.sendall(b"NONSENSE\r\n\r\n")
+        answer = raw.makefile("rb").read().decode()
+    assert answer.startswith("HTTP/1.1 400 ")
+    for name, value in HEADERS.items():
+        assert f"{name}: {value}\r\n".lower() in answer.lower()
+
+
+def test_so_is_a_mistake_of_ours(free: httpx.Client) -> None:
+    answer = free.get("/mistake")
+    assert answer.status_code == 500
+    assert {answer.headers[name] for name in HEADERS} == set(HEADERS.values())
+    assert "content-security-policy" in answer.headers
 
 
 # --- the warning ----------------------------------------------------------------------------
