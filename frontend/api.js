@@ -1,31 +1,43 @@
 // The REST calls of the page. Each rejects with an ApiError whose message is fit to be shown.
 
 import { numbersOf } from "./core/drawing.js";
+import { withToken } from "./token.js";
 
 export class ApiError extends Error {
-  /** `status` is the HTTP status, 0 where the server was not reached. */
-  constructor(status, detail) {
-    super(detail);
+  /** `status` is the HTTP status, 0 where the server was not reached. `wantsToken`: there was none, or not the right one. */
+  constructor(status, detail, wantsToken = false) {
+    super(wantsToken ? NEEDS_TOKEN : detail);
     this.status = status;
+    this.wantsToken = wantsToken;
   }
 }
 
 const ACCEPT = "application/json, application/problem+json";
 const UNREACHABLE = "The server cannot be reached.";
+const NEEDS_TOKEN = "This needs the token that was set for this Inkling.";
+const CHALLENGE = "WWW-Authenticate"; // the header of a refusal, which says what would help
 
 async function request(method, path, { json, body, type } = {}) {
   const headers = { Accept: ACCEPT };
   if (json !== undefined) headers["Content-Type"] = "application/json";
   if (type !== undefined) headers["Content-Type"] = type;
+  const sent = { method, headers, body: json === undefined ? body : JSON.stringify(json) };
+  const changes = method !== "GET" && !path.startsWith("/infer");
+  return withToken((authorization) => exchange(path, { ...sent, headers: { ...headers, ...authorization } }), { changes });
+}
+
+async function exchange(path, sent) {
   let response;
   try {
-    response = await fetch(path, { method, headers, body: json === undefined ? body : JSON.stringify(json) });
+    response = await fetch(path, sent);
   } catch {
     throw new ApiError(0, UNREACHABLE);
   }
-  if (!response.ok) throw new ApiError(response.status, await problemDetail(response));
+  if (!response.ok) throw new ApiError(response.status, await problemDetail(response), isForToken(response.headers.get(CHALLENGE)));
   return response;
 }
+
+const isForToken = (challenge) => challenge?.startsWith("Bearer") ?? false; // not for a password that a proxy wants
 
 async function problemDetail(response) {
   try {
@@ -55,6 +67,9 @@ export async function sample() {
   return Array.isArray(data) ? data[0] : data;
 }
 
+/** The state of the run. */
+export const status = () => requestJson("GET", "/status");
+
 /** Send a control signal; the answer, the state of the run, comes when it has taken effect. */
 export const control = (signal) => requestJson("POST", "/control", { json: signal });
 
@@ -69,17 +84,25 @@ export const resetWeights = () => requestJson("DELETE", "/weights");
  * Replace the weights by a file. `onProgress(share)` hears how much of it is sent, 0..1; an AbortSignal stops it, which
  * rejects with an AbortError.
  */
-export function uploadWeights(file, type, { signal, onProgress }) {
+export function uploadWeights(file, type, options) {
+  return withToken((authorization) => upload(file, type, authorization, options), { changes: true });
+}
+
+function upload(file, type, authorization, { signal, onProgress }) {
   return new Promise((resolve, reject) => {
     const sending = new XMLHttpRequest(); // fetch does not say how much of a body is sent
     sending.open("POST", "/weights");
     sending.setRequestHeader("Accept", ACCEPT);
     sending.setRequestHeader("Content-Type", type);
+    for (const [name, value] of Object.entries(authorization)) sending.setRequestHeader(name, value);
     sending.responseType = "json";
     sending.upload.addEventListener("progress", ({ loaded, total }) => onProgress(total === 0 ? 1 : loaded / total));
     sending.addEventListener("load", () => {
       if (sending.status >= 200 && sending.status < 300) resolve(sending.response);
-      else reject(new ApiError(sending.status, sending.response?.detail || plainAnswer(sending)));
+      else {
+        const detail = sending.response?.detail || plainAnswer(sending);
+        reject(new ApiError(sending.status, detail, isForToken(sending.getResponseHeader(CHALLENGE))));
+      }
     });
     sending.addEventListener("error", () => reject(new ApiError(0, UNREACHABLE)));
     sending.addEventListener("abort", () => reject(signal.reason));

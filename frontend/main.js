@@ -1,5 +1,6 @@
 // Wiring: the store, the socket, the panels.
 
+import { status } from "./api.js";
 import { createStore } from "./core/store.js";
 import { initialState, reduce } from "./core/state.js";
 import { createCurvesPanel } from "./panels/curves.js";
@@ -18,6 +19,7 @@ import { followLink } from "./link.js";
 import { createRender } from "./render.js";
 import { connect } from "./socket.js";
 import { createWeightsStream } from "./stream.js";
+import { onToken, subprotocols } from "./token.js";
 import { watchTraffic } from "./traffic.js";
 import { watchPanels } from "./visibility.js";
 
@@ -26,7 +28,8 @@ const TICK_MS = 500;
 const store = createStore(reduce, initialState());
 const scheme = location.protocol === "https:" ? "wss" : "ws";
 const traffic = watchTraffic(store);
-const { send } = connect(`${scheme}://${location.host}/ws`, {
+const { send, hurry } = connect(`${scheme}://${location.host}/ws`, {
+  subprotocols,
   onConnection: (status, failures) => store.dispatch({ type: "connection", status, failures }),
   onMessage: (message) => {
     traffic.onFrame();
@@ -37,7 +40,10 @@ const { send } = connect(`${scheme}://${location.host}/ws`, {
     traffic.onWeights(buffer.byteLength);
     onWeights(buffer);
   },
+  // A browser does not say why a WebSocket was not opened; this asks for the token if that is why.
+  onRefused: () => status().catch(() => {}),
 });
+onToken(hurry);
 const onWeights = createWeightsStream(store, send);
 
 const addPanel = createRender(store, [

@@ -7,10 +7,11 @@ const ANSWER_MS = 5_000;
 
 /**
  * `onConnection(status, failures)` hears "connected" and "reconnecting"; `onMessage(message)` each JSON frame,
- * `onBinary(buffer)` each binary one.
- * Returns {send(message)}: false, and nothing sent, while there is no connection.
+ * `onBinary(buffer)` each binary one; `onRefused()` of a connection that was not made, which may be for lack of a token.
+ * `subprotocols()` go with each one that is tried.
+ * Returns {send(message), hurry()}: false, and nothing sent, while there is no connection; and a try at once.
  */
-export function connect(url, { onConnection, onMessage, onBinary }) {
+export function connect(url, { subprotocols, onConnection, onMessage, onBinary, onRefused }) {
   let socket = null;
   let failures = 0;
   let retryTimer = null;
@@ -18,10 +19,12 @@ export function connect(url, { onConnection, onMessage, onBinary }) {
 
   function open() {
     clearTimeout(retryTimer);
-    const current = new WebSocket(url);
+    const current = new WebSocket(url, subprotocols());
+    let opened = false;
     current.binaryType = "arraybuffer";
     socket = current;
     current.onopen = () => {
+      opened = true;
       failures = 0;
       onConnection("connected", failures);
       watchSilence();
@@ -33,6 +36,7 @@ export function connect(url, { onConnection, onMessage, onBinary }) {
     };
     current.onclose = () => {
       if (socket === current) retry();
+      if (!opened) onRefused();
     };
   }
 
@@ -73,5 +77,5 @@ export function connect(url, { onConnection, onMessage, onBinary }) {
   document.addEventListener("visibilitychange", () => document.hidden || hurry());
 
   open();
-  return { send };
+  return { send, hurry };
 }

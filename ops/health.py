@@ -17,6 +17,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from ops.access import guarded
+from ops.headers import HEADERS
 from ops.http import JoinedProtocol
 from ops.settings import Settings
 from ops.websocket import FrameProtocol
@@ -55,7 +57,8 @@ def server_for(app: ASGIApp, settings: Settings) -> uvicorn.Server:
     """Return the HTTP server that all services use; its `run()` serves until SIGTERM or SIGINT."""
     return uvicorn.Server(
         uvicorn.Config(
-            app,
+            guarded(app, settings),
+            headers=list(HEADERS.items()),
             host=settings.host,
             port=settings.port,
             log_config=None,

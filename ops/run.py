@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
 
+from ops.access import warn_if_exposed
 from ops.health import serve, serve_health
 from ops.logs import start_logs
 from ops.settings import Settings, settings_or_exit
@@ -31,6 +32,7 @@ class Loop(Protocol):
 def run_http(service: str, create_app: Callable[[Bus, Settings], App]) -> App:
     """Serve an ASGI application until the process is asked to end; return it then."""
     settings = _begin(service)
+    warn_if_exposed(settings)
     bus = Bus(settings.redis_url)
     app = create_app(bus, settings)
     serve(app, settings)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from wire.connection import checked_url
@@ -17,6 +26,8 @@ from wire.messages import MAX_BATCH_SIZE, MAX_CACHE_SIZE, MAX_LEARNING_RATE, Run
 PREFIX = "INKLING_"
 DataSetChoice = Literal["auto", "mnist", "fashion-mnist", "synthetic"]
 MirrorUrl = Annotated[str, Field(pattern=r"^https?://.+")]
+Origin = Annotated[str, Field(pattern=r"^https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?$")]
+MIN_TOKEN_LENGTH = 16
 
 
 def _comma_separated(text: object) -> object:
@@ -24,6 +35,23 @@ def _comma_separated(text: object) -> object:
     if not isinstance(text, str):
         return text
     return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def _checked_token(token: SecretStr) -> SecretStr:
+    """Return the token; raise ValueError, without the value, for one that is weak or cannot travel.
+
+    The characters are those that may stand in a header and in the name of a subprotocol.
+    """
+    text = token.get_secret_value()
+    if len(text) < MIN_TOKEN_LENGTH or not re.fullmatch(r"[A-Za-z0-9._~+-]+", text):
+        raise ValueError(
+            f"it must be {MIN_TOKEN_LENGTH} or more letters, digits or any of . _ ~ + -, as "
+            "`openssl rand -hex 24` makes them"
+        )
+    return token
+
+
+Token = Annotated[SecretStr, AfterValidator(_checked_token)]
 
 
 class Settings(BaseSettings):
@@ -40,6 +68,22 @@ class Settings(BaseSettings):
     port: Annotated[
         int, Field(ge=0, le=65535, description="Port of a service; 0 picks a free one")
     ] = 8000
+    bind: Annotated[
+        str | None,
+        Field(description="In `docker compose`, the address at which the edge is published"),
+    ] = None
+    token: Annotated[
+        Token | None, Field(description="Secret without which nobody changes anything")
+    ] = None
+    read_token: Annotated[
+        Token | None, Field(description="Secret without which nobody reads or infers either")
+    ] = None
+    origins: Annotated[
+        tuple[Origin, ...],
+        NoDecode,
+        BeforeValidator(_comma_separated),
+        Field(description="Other sites whose pages may use this one, comma separated"),
+    ] = ()
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Field(description="Least level that is logged"),
@@ -102,6 +146,15 @@ class Settings(BaseSettings):
         Field(ge=1, le=86_400, description="Seconds between the checkpoints kept in the history"),
     ] = 30.0
 
+    @field_validator("read_token")
+    @classmethod
+    def _reading_needs_less_than_changing(
+        cls, token: SecretStr | None, info: ValidationInfo
+    ) -> SecretStr | None:
+        if token is not None and "token" in info.data and info.data["token"] in (None, token):
+            raise ValueError("INKLING_TOKEN must be set, too, to another value")
+        return token
+
     def run_settings(self) -> RunSettings:
         """Return what a run starts with when nobody has set anything yet."""
         return RunSettings(
@@ -110,6 +163,9 @@ class Settings(BaseSettings):
             cache_size=self.cache_size,
             seed=self.seed,
         )
+
+
+SECRETS = ("token", "read_token")  # what no message shows
 
 
 class SettingsError(Exception):
@@ -129,7 +185,8 @@ def read_settings() -> Settings:
             field = str(fault["loc"][0])
             name = PREFIX + field.upper()
             allowed = _allowed_range(field) or fault["msg"].removeprefix("Value error, ")
-            lines.append(f"{name}={os.environ.get(name, '')!r} is not allowed: {allowed}")
+            value = "(a secret)" if field in SECRETS else repr(os.environ.get(name, ""))
+            lines.append(f"{name}={value} is not allowed: {allowed}")
         raise SettingsError("\n".join(lines)) from error
 
 
@@ -149,7 +206,7 @@ def unknown_names() -> list[str]:
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     sentences = []
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in known and name not in OUTSIDE:
+        if name.startswith(PREFIX) and name not in known:
             # Compared without the prefix, which alone would make any two names alike.
             near = difflib.get_close_matches(
                 name.removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in known], 1
@@ -157,10 +214,6 @@ def unknown_names() -> list[str]:
             hint = f"; did you mean {PREFIX}{near[0]}?" if near else ""
             sentences.append(f"{name} is not a setting and has no effect{hint}")
     return sentences
-
-
-# Read by docker-compose.yml and the Makefile, not by a service.
-OUTSIDE = frozenset({"INKLING_BIND"})
 
 
 def settings_or_exit() -> Settings:

@@ -13,8 +13,9 @@ from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 from prometheus_client import Counter
 from starlette.concurrency import run_in_threadpool
 
+from ops.access import HOW_TO_OPEN, may_change, subprotocol_for
 from ops.health import health_routes
-from ops.problems import EXPECTED, as_problem, install_problems, read_body
+from ops.problems import EXPECTED, Problem, as_problem, install_problems, read_body
 from ops.settings import Settings
 from services.gateway.control import Control, name_of, read_signal
 from services.gateway.fanout import Fanout, Viewer
@@ -26,6 +27,7 @@ from wire.controls import CONTROL_SIGNAL, MAX_SET_WEIGHTS_BYTES, GetStatus, Subs
 from wire.messages import ResponseSignal
 
 SIGNALS = Counter("inkling_gateway_signals", "Control signals, by what came of them", ["outcome"])
+READING = (GetStatus, Subscribe)  # the signals that change nothing
 SHUTTING_DOWN = 1012  # the WebSocket's close code "service restart": come again
 log = structlog.get_logger()
 
@@ -64,7 +66,7 @@ class Gateway:
 
     async def converse(self, socket: WebSocket) -> None:
         """Serve one viewer until either side ends the connection."""
-        await socket.accept()
+        await socket.accept(subprotocol_for(socket.scope))
         viewer = Viewer(socket)
         tasks = [
             asyncio.create_task(self.fanout.serve(viewer)),
@@ -97,6 +99,8 @@ class Gateway:
         """Obey a signal; return what makes the text to answer with, if there is to be any."""
         try:
             signal = await run_in_threadpool(read_signal, data)
+            if not isinstance(signal, READING) and not may_change(viewer.socket.scope):
+                raise Problem(401, f"{signal.type} needs a token: {HOW_TO_OPEN}.")
             if isinstance(signal, Subscribe):
                 precision = None if signal.weights == "none" else signal.weights
                 self.fanout.subscribe(viewer, precision, signal.weights_hz)

@@ -58,7 +58,10 @@ class Supervisor:
             self._start_redis()
             # Buffers of weights in pages of their own, which are given back at once: else they
             # leave gaps in the heap that the five services of this process share.
-            self._start("web", "services.local.web", MALLOC_MMAP_THRESHOLD_="131072")
+            # INKLING_BIND is of docker compose: nothing publishes this under another address.
+            self._start(
+                "web", "services.local.web", MALLOC_MMAP_THRESHOLD_="131072", INKLING_BIND=""
+            )
             self._start("trainer", "services.trainer", INKLING_PORT="0", INKLING_HOST="127.0.0.1")
             self.scale_workers(1)
             scale.start()

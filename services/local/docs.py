@@ -37,7 +37,9 @@ _HEAD = """<!doctype html>
 <header><a href="/">Inkling</a><h1>API</h1>
 <p>Everything below is reached at this address. Bodies and answers are JSON unless noted. An error
 is <code>application/problem+json</code>, whose <code>detail</code> says which value was wrong, what
-it was and what is allowed.</p></header>
+it was and what is allowed. Where INKLING_TOKEN is set, what changes something needs
+<code>Authorization: Bearer TOKEN</code>; where INKLING_READ_TOKEN is, too, everything does.</p>
+</header>
 """
 
 
@@ -151,6 +153,8 @@ def _websocket() -> str:
     )
     return (
         '<section id="ws"><h2>WebSocket /ws</h2>'
+        "<p>A browser, which cannot set headers here, tells a token by naming the subprotocols "
+        "<code>inkling</code> and <code>inkling.token.TOKEN</code>.</p>"
         "<p>Send JSON text; each signal but Subscribe may also be the body of POST /control. "
         "A signal that cannot be obeyed gets <code>"
         '{"type": "Error", "signal", "detail"}</code> and changes nothing.</p>'

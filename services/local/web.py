@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -24,7 +23,6 @@ from ops.problems import problem_response
 from ops.run import run_http
 from ops.settings import Settings
 from services.local.docs import docs_page, service_apps
-from services.local.headers import SecurityHeaders
 from wire.bus import Bus
 from wire.connection import RedisAwayError
 
@@ -94,7 +92,6 @@ def create_web(bus: Bus, settings: Settings) -> Starlette:
             Route("/docs", show_docs),
             Mount("/", app=_by_first_segment(by_segment, page)),
         ],
-        middleware=[Middleware(SecurityHeaders)],
         lifespan=lifespan,
     )
     web.state.data = apps["data"].state.service

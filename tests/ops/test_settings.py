@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from ops.settings import PREFIX, Settings, SettingsError, read_settings, unknown_names
 from tests.running import ROOT
@@ -29,6 +29,11 @@ GOOD: list[tuple[str, str, Any]] = [
     ("redis_url", "rediss://user:word@redis.example:6380/2", None),
     ("redis_url", "unix:///run/redis.sock", None),
     ("host", "0.0.0.0", None),
+    ("bind", "0.0.0.0", None),
+    ("token", "abcXYZ-0123_456.789~+", SecretStr("abcXYZ-0123_456.789~+")),
+    ("read_token", "r" * 16, SecretStr("r" * 16)),
+    ("origins", "https://a.example, http://localhost:3000,http://[::1]:80", (
+        "https://a.example", "http://localhost:3000", "http://[::1]:80")),
     ("port", "0", 0),
     ("log_level", "debug", None),
     ("log_format", "json", None),
@@ -60,6 +65,9 @@ BAD: list[tuple[str, str, str]] = [
     ("log_format", "xml", "Input should be 'auto', 'json' or 'text'"),
     ("dataset", "cifar", "Input should be 'auto', 'mnist', 'fashion-mnist' or 'synthetic'"),
     ("mirrors", "http://one.example,ftp://two.example", "pattern '^https?://"),
+    ("origins", "*", "pattern '^https?://"),
+    ("origins", "https://a.example/", "pattern '^https?://"),
+    ("origins", "https://a.example,a.example:80", "pattern '^https?://"),
     ("data_latency_ms", "-1", "it must be a number from 0 up to 60000"),
     ("seed", "-1", "it must be a whole number from 0 up to 4294967295"),
     ("seed", "4294967296", "it must be a whole number from 0 up to 4294967295"),
@@ -79,6 +87,8 @@ BAD: list[tuple[str, str, str]] = [
 def test_a_setting_comes_from_the_environment(
     environment: pytest.MonkeyPatch, setting: str, text: str, value: Any
 ) -> None:
+    if setting == "read_token":
+        environment.setenv("INKLING_TOKEN", "t" * 16)  # without it, it would have no effect
     environment.setenv(PREFIX + setting.upper(), text)
     settings = read_settings()
     assert getattr(settings, setting) == (text if value is None else value)
@@ -101,6 +111,34 @@ def test_a_wrong_one_names_variable_value_and_what_is_allowed(
     assert message.startswith(f"{name}={text!r} is not allowed: ")
     assert allowed in message
     assert "\n" not in message
+
+
+WEAK = "it must be 16 or more letters, digits or any of . _ ~ + -, as `openssl rand -hex 24`"
+OTHER = "INKLING_TOKEN must be set, too, to another value"
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"TOKEN": "short-secret-15"}, [("TOKEN", WEAK)]),
+        ({"TOKEN": "secret with blanks"}, [("TOKEN", WEAK)]),
+        ({"TOKEN": "secret/" * 5, "READ_TOKEN": "="}, [("TOKEN", WEAK), ("READ_TOKEN", WEAK)]),
+        ({"READ_TOKEN": "secret" * 5}, [("READ_TOKEN", OTHER)]),
+        ({"TOKEN": "secret" * 5, "READ_TOKEN": "secret" * 5}, [("READ_TOKEN", OTHER)]),
+    ],
+)  # fmt: skip
+def test_a_wrong_secret_is_refused_without_showing_it(
+    environment: pytest.MonkeyPatch, values: dict[str, str], told: list[tuple[str, str]]
+) -> None:
+    for name, value in values.items():
+        environment.setenv(PREFIX + name, value)
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(told)
+    for line, (name, why) in zip(lines, told, strict=True):
+        assert line.startswith(f"{PREFIX}{name}=(a secret) is not allowed: {why}")
+        assert "secret" not in line.replace("(a secret)", "")
 
 
 def test_all_wrong_ones_are_told_at_once(environment: pytest.MonkeyPatch) -> None:
@@ -146,7 +184,6 @@ def test_a_run_starts_with_the_settings() -> None:
 def test_an_unknown_name_is_told_with_the_likeliest(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("INKLING_BATCHSIZE", "64")
     environment.setenv("INKLING_ZZZZ", "1")
-    environment.setenv("INKLING_BIND", "0.0.0.0")  # the compose file's
     environment.setenv("INKLING_SEED", "1")
     assert unknown_names() == [
         "INKLING_BATCHSIZE is not a setting and has no effect; did you mean INKLING_BATCH_SIZE?",
