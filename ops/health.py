@@ -17,9 +17,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from ops.http import JoinedProtocol
+from ops.http import KEEP_ALIVE_S, JoinedProtocol
+from ops.limits import Limited
 from ops.settings import Settings
-from ops.websocket import FrameProtocol
+from ops.websocket import PING_S, PONG_S, FrameProtocol
 from wire.controls import MAX_SET_WEIGHTS_BYTES
 
 Reasons = Callable[[], Sequence[str]]
@@ -55,7 +56,8 @@ def server_for(app: ASGIApp, settings: Settings) -> uvicorn.Server:
     """Return the HTTP server that all services use; its `run()` serves until SIGTERM or SIGINT."""
     return uvicorn.Server(
         uvicorn.Config(
-            app,
+            Limited(app, settings),
+            interface="asgi3",
             host=settings.host,
             port=settings.port,
             log_config=None,
@@ -65,9 +67,12 @@ def server_for(app: ASGIApp, settings: Settings) -> uvicorn.Server:
             # address for each request takes a tenth of an answer's time.
             proxy_headers=False,
             timeout_graceful_shutdown=4,
+            timeout_keep_alive=KEEP_ALIVE_S,
             http=JoinedProtocol,
             ws=FrameProtocol,
             ws_max_size=MAX_MESSAGE_BYTES,
+            ws_ping_interval=PING_S,
+            ws_ping_timeout=PONG_S,
             # It would compress each frame anew for each viewer, at several times the cost of all
             # else that a viewer takes.
             ws_per_message_deflate=False,
