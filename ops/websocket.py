@@ -80,7 +80,8 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         if self.writable.is_set():
             super().handle_ping()
         else:
-            self._pong = b"".join(self.conn.data_to_send()) or self._pong
+            answers = [answer for answer in self.conn.data_to_send() if answer]
+            self._pong = answers[-1] if answers else self._pong
 
     def resume_writing(self) -> None:
         """Go on: the other end has read."""
@@ -94,14 +95,27 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         super().keepalive_timeout()
         reset(self.transport)
 
+    def handle_close(self, event: Frame) -> None:
+        """End the connection, as the other end says: whether or not it reads the answer."""
+        super().handle_close(event)
+        self._end_soon()
+
+    def handle_parser_exception(self) -> None:
+        """End the connection over what is no WebSocket."""
+        super().handle_parser_exception()
+        self._end_soon()
+
     async def run_asgi(self) -> None:
-        """Run the application; then end the connection, whether or not the other end reads."""
+        """Run the application; then end the connection."""
         try:
             await super().run_asgi()
         finally:
-            self.loop.call_later(CLOSE_S, self._end)
+            self._end_soon()
+
+    def _end_soon(self) -> None:
+        """End the connection after CLOSE_S seconds, if it has not ended by then."""
+        self.loop.call_later(CLOSE_S, self._end)
 
     def _end(self) -> None:
-        """End the connection, if it has not ended yet."""
         if not self.disconnected:
             reset(self.transport)
