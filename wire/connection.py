@@ -30,13 +30,20 @@ class RedisAwayError(Exception):
     """Redis cannot be reached, or cannot serve yet. The caller tries again later."""
 
 
+class RedisSilentError(RedisAwayError):
+    """Redis did not answer in time: what it was told, it may do when it goes on."""
+
+
 class RedisFullError(RedisAwayError):
     """Redis cannot keep what it is told: its memory or its disk is full."""
 
 
-# What stands in the answer to a write where maxmemory is reached, or the append-only file cannot be
-# written; a script's answer has its own words before them.
-_FULL = ("OOM command not allowed", "MISCONF ")
+# What stands in Redis's answer to a write that it refuses, wherever a script or a transaction puts
+# it, and what it means.
+_FULL = {
+    "when used memory > 'maxmemory'": "its memory is full, up to maxmemory",
+    "MISCONF": "it cannot write its files, as where its disk is full",
+}
 
 
 class Outage:
@@ -51,12 +58,14 @@ class Outage:
         self._asking = threading.Lock()
 
     def ask(self, client: redis.Redis) -> None:
-        """Return if the outage is over; raise RedisAwayError or redis.RedisError if it is not."""
+        """Return if the outage is over; raise RedisAwayError if it is not."""
         if not self._asking.acquire(blocking=False):
             raise RedisAwayError("Redis is away: it does not answer")
         try:
             client.ping()
             self.lasts = False
+        except redis.RedisError as error:
+            raise RedisAwayError(f"Redis is away: {error}") from error
         finally:
             self._asking.release()
 
@@ -108,10 +117,11 @@ def reaches_redis(method: Callable[P, R]) -> Callable[P, R]:
             return method(*args, **kwargs)
         except redis.TimeoutError as error:
             client.outage.lasts = True
-            raise RedisAwayError(f"Redis is away: {error}") from error
+            raise RedisSilentError(f"Redis is away: {error}") from error
         except redis.RedisError as error:
-            if any(words in str(error) for words in _FULL):
-                raise RedisFullError(f"Redis can keep no more: {error}") from error
+            for words, meaning in _FULL.items():
+                if words in str(error):
+                    raise RedisFullError(f"Redis can keep no more: {meaning}") from error
             raise RedisAwayError(f"Redis is away: {error}") from error
 
     return translated
