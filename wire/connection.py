@@ -47,19 +47,25 @@ _FULL = {
 
 
 class Outage:
-    """What is known of a Redis that did not answer in time: one caller at a time asks it again.
+    """What is known of a Redis that did not answer in time: now and then, one caller asks it again.
 
     All others are told at once that it is away, so that they do not fill the threads of a service
-    with waiting. Threads share it.
+    with waiting, and a caller that asks for several things waits once. Threads share it.
     """
 
     def __init__(self) -> None:
         self.lasts = False
+        self._asked_at = 0.0
         self._asking = threading.Lock()
+
+    def begin(self) -> None:
+        """Note that Redis did not answer in time."""
+        self.lasts, self._asked_at = True, time.monotonic()
 
     def ask(self, client: redis.Redis) -> None:
         """Return if the outage is over; raise RedisAwayError if it is not."""
-        if not self._asking.acquire(blocking=False):
+        lately = time.monotonic() - self._asked_at < RECONNECT_S
+        if lately or not self._asking.acquire(blocking=False):
             raise RedisAwayError("Redis is away: it does not answer")
         try:
             client.ping()
@@ -67,6 +73,7 @@ class Outage:
         except redis.RedisError as error:
             raise RedisAwayError(f"Redis is away: {error}") from error
         finally:
+            self._asked_at = time.monotonic()
             self._asking.release()
 
 
@@ -116,7 +123,7 @@ def reaches_redis(method: Callable[P, R]) -> Callable[P, R]:
                 client.outage.ask(client)
             return method(*args, **kwargs)
         except redis.TimeoutError as error:
-            client.outage.lasts = True
+            client.outage.begin()
             raise RedisSilentError(f"Redis is away: {error}") from error
         except redis.RedisError as error:
             for words, meaning in _FULL.items():
