@@ -19,9 +19,10 @@ from starlette.types import ASGIApp
 
 from ops.access import guarded
 from ops.headers import HEADERS
-from ops.http import JoinedProtocol
+from ops.http import KEEP_ALIVE_S, JoinedProtocol
+from ops.limits import Limited
 from ops.settings import Settings
-from ops.websocket import FrameProtocol
+from ops.websocket import PING_S, PONG_S, FrameProtocol
 from wire.controls import MAX_SET_WEIGHTS_BYTES
 
 Reasons = Callable[[], Sequence[str]]
@@ -57,7 +58,8 @@ def server_for(app: ASGIApp, settings: Settings) -> uvicorn.Server:
     """Return the HTTP server that all services use; its `run()` serves until SIGTERM or SIGINT."""
     return uvicorn.Server(
         uvicorn.Config(
-            guarded(app, settings),
+            guarded(Limited(app, settings), settings),
+            interface="asgi3",
             headers=list(HEADERS.items()),
             host=settings.host,
             port=settings.port,
@@ -68,9 +70,12 @@ def server_for(app: ASGIApp, settings: Settings) -> uvicorn.Server:
             # address for each request takes a tenth of an answer's time.
             proxy_headers=False,
             timeout_graceful_shutdown=4,
+            timeout_keep_alive=KEEP_ALIVE_S,
             http=JoinedProtocol,
             ws=FrameProtocol,
             ws_max_size=MAX_MESSAGE_BYTES,
+            ws_ping_interval=PING_S,
+            ws_ping_timeout=PONG_S,
             # It would compress each frame anew for each viewer, at several times the cost of all
             # else that a viewer takes.
             ws_per_message_deflate=False,

@@ -18,7 +18,7 @@ from starlette.types import Receive
 
 from wire.calls import NoAnswerError, NoReplyError
 from wire.codec import MalformedError
-from wire.connection import RedisAwayError
+from wire.connection import RedisAwayError, RedisFullError, RedisSilentError
 
 MAX_SHOWN = 80  # characters of a wrong value that an answer repeats
 log = structlog.get_logger()
@@ -82,6 +82,24 @@ def _redis_away(error: RedisAwayError) -> Problem:
     return Problem(503, detail, {"Retry-After": "2"})
 
 
+def _redis_silent(error: RedisSilentError) -> Problem:
+    log.warning("redis does not answer", error=str(error))
+    detail = (
+        "Redis does not answer. A change may take effect when it goes on: look at /status before "
+        "you try again."
+    )
+    return Problem(503, detail, {"Retry-After": "2"})
+
+
+def _redis_full(error: RedisFullError) -> Problem:
+    log.warning("redis is full", error=str(error))
+    detail = (
+        f"{error}; nothing was changed. Free space on the disk of Redis, or raise its maxmemory, "
+        "then try again."
+    )
+    return Problem(507, detail)
+
+
 def _no_answer(error: NoAnswerError) -> Problem:
     detail = f"{error}: is one running? Nothing was changed."
     return Problem(503, detail, {"Retry-After": "2"})
@@ -93,6 +111,10 @@ _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     ValidationError: lambda error: Problem(422, describe(error.errors())),
     MalformedError: lambda error: Problem(422, str(error)),
     RedisAwayError: _redis_away,
+    RedisSilentError: _redis_silent,
+    RedisFullError: _redis_full,
+    # Nobody hears it: the client has gone, or was cut off for being slow.
+    ClientDisconnect: lambda _: Problem(400, "the connection ended before the body did"),
     NoAnswerError: _no_answer,
     NoReplyError: lambda error: Problem(504, f"{error}; look at /status before you try again."),
 }

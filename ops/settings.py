@@ -146,6 +146,25 @@ class Settings(BaseSettings):
         Field(ge=1, le=86_400, description="Seconds between the checkpoints kept in the history"),
     ] = 30.0
 
+    behind_edge: Annotated[
+        bool,
+        Field(description="Whether all clients come through a proxy that sets X-Forwarded-For"),
+    ] = False
+    infer_rate: Annotated[
+        float,
+        Field(ge=0, le=1_000_000, description="POSTs to /infer a second for each client; 0: any"),
+    ] = 2000.0
+    change_rate: Annotated[
+        float, Field(ge=0, le=1_000_000, description="Changes a second for each client; 0: any")
+    ] = 200.0
+    max_viewers: Annotated[
+        int, Field(ge=0, le=1_000_000, description="WebSockets at a time; 0: any")
+    ] = 5000
+    max_client_viewers: Annotated[
+        int,
+        Field(ge=0, le=1_000_000, description="WebSockets at a time for each client; 0: any"),
+    ] = 500
+
     @field_validator("read_token")
     @classmethod
     def _reading_needs_less_than_changing(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from asyncio.transports import BaseTransport
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +12,12 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 
+from ops.http import reset, same_socket
+
+PING_S = 10.0  # between an answer to a ping and the next ping
+PONG_S = 15.0  # for the answer: whoever is gone is found within 25 s
+CLOSE_S = 10.0  # for taking the last words, once the application has ended
+SOCKET_BYTES = 256 * 2**10  # that the kernel holds each way; Linux doubles it for its own needs
 EXTENSION = "inkling.frame"  # of the ASGI scope
 WriteFrame = Callable[[bytes], bool]
 
@@ -30,7 +38,28 @@ def frame_writer(scope: Mapping[str, Any]) -> WriteFrame:
 
 
 class FrameProtocol(WebSocketsSansIOProtocol):
-    """A connection whose ASGI scope holds a `frame_writer`."""
+    """A connection whose ASGI scope holds a `frame_writer`, and whose memory is bounded.
+
+    uvicorn closes a connection when all has been sent, which for an end that does not read is
+    never; and it answers pings whether or not the answers are read.
+    """
+
+    _pong = b""  # the answer to the last ping, while it cannot be sent
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Begin, with a bound on what the kernel holds."""
+        super().connection_made(transport)
+        with same_socket(transport) as same:
+            if same.family != socket.AF_UNIX:
+                same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
+                same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes; end a handshake that failed, of which uvicorn is not told."""
+        super().data_received(data)
+        if not self.handshake_initiated and self.conn.handshake_exc is not None:
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
 
     def handle_connect(self, event: Request) -> None:
         """Begin the application with a scope that has the extension."""
@@ -45,3 +74,48 @@ class FrameProtocol(WebSocketsSansIOProtocol):
             return False
         self.transport.write(frame)
         return True
+
+    def handle_ping(self) -> None:
+        """Answer, as soon as the other end reads: the last ping alone (RFC 6455, 5.5.3)."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            answers = [answer for answer in self.conn.data_to_send() if answer]
+            self._pong = answers[-1] if answers else self._pong
+
+    def resume_writing(self) -> None:
+        """Go on: the other end has read."""
+        super().resume_writing()
+        pong, self._pong = self._pong, b""
+        if pong:
+            self.transport.write(pong)
+
+    def keepalive_timeout(self) -> None:
+        """End the connection to somebody who is gone, with all that waits for it."""
+        super().keepalive_timeout()
+        reset(self.transport)
+
+    def handle_close(self, event: Frame) -> None:
+        """End the connection, as the other end says: whether or not it reads the answer."""
+        super().handle_close(event)
+        self._end_soon()
+
+    def handle_parser_exception(self) -> None:
+        """End the connection over what is no WebSocket."""
+        super().handle_parser_exception()
+        self._end_soon()
+
+    async def run_asgi(self) -> None:
+        """Run the application; then end the connection."""
+        try:
+            await super().run_asgi()
+        finally:
+            self._end_soon()
+
+    def _end_soon(self) -> None:
+        """End the connection after CLOSE_S seconds, if it has not ended by then."""
+        self.loop.call_later(CLOSE_S, self._end)
+
+    def _end(self) -> None:
+        if not self.disconnected:
+            reset(self.transport)

@@ -59,7 +59,9 @@ class RedisServer:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         options += ["--appendonly", "yes", "--save", "", "--loglevel", "warning"]
         command = [str(find_redis_server()), *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        # Python's children begin with SIGXFSZ at its default, which kills; ignored, as here, a file
+        # that may not grow is an error to its writer, as on a full disk.
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, restore_signals=False)
         wait_until(self._answers, what="Redis")
 
     def _answers(self) -> bool:

@@ -26,6 +26,7 @@ class Intake:
     """Asks for batches over a connection of its own, one at a time, and takes them later."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client: Any = client
         pool: Any = client.connection_pool
         # redis-py connects it, with address, password and TLS; the replies are read here.
         self._connection = pool.connection_class(**{**pool.connection_kwargs, "protocol": 2})
@@ -54,6 +55,9 @@ class Intake:
             return False, None
         try:
             woken, data = self._read()
+        except TimeoutError as error:
+            self.close()
+            raise redis.TimeoutError("it did not answer in time") from error
         except (OSError, redis.RedisError) as error:
             self.close()
             raise redis.ConnectionError(f"while taking a batch: {error}") from error

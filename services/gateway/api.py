@@ -23,7 +23,13 @@ from services.gateway.run import Run
 from services.gateway.weights import WeightsStream
 from wire.bus import Bus
 from wire.codec import encode
-from wire.controls import CONTROL_SIGNAL, MAX_SET_WEIGHTS_BYTES, GetStatus, Subscribe
+from wire.controls import (
+    CONTROL_SIGNAL,
+    MAX_SET_WEIGHTS_BYTES,
+    MAX_SIGNAL_BYTES,
+    GetStatus,
+    Subscribe,
+)
 from wire.messages import ResponseSignal
 
 SIGNALS = Counter("inkling_gateway_signals", "Control signals, by what came of them", ["outcome"])
@@ -90,10 +96,20 @@ class Gateway:
             if message["type"] == "websocket.disconnect":
                 return
             data: str | bytes = message.get("text") or message.get("bytes") or b""
-            answer = await self._answer(viewer, data)
+            answer = self._too_soon(viewer, data) or await self._answer(viewer, data)
             if answer is not None:
                 async with viewer.sending:  # a status must not be older than a frame before it
                     await viewer.socket.send_text(answer().decode())
+
+    def _too_soon(self, viewer: Viewer, data: str | bytes) -> Callable[[], bytes] | None:
+        """Return what makes the Error for a signal that comes too soon after others."""
+        why = viewer.may_signal()
+        if why is None:
+            return None
+        SIGNALS.labels("too soon").inc()
+        name = name_of(data) if len(data) <= MAX_SIGNAL_BYTES else None
+        refusal = {"type": "Error", "signal": name, "detail": why}
+        return lambda: msgspec.json.encode(refusal)
 
     async def _answer(self, viewer: Viewer, data: str | bytes) -> Callable[[], bytes] | None:
         """Obey a signal; return what makes the text to answer with, if there is to be any."""

@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 from starlette.websockets import WebSocket
 
+from ops.limits import allowance
 from ops.websocket import frame_writer, text_frame
 from services.gateway.run import Run
 from services.gateway.weights import Precision, WeightsStream
@@ -50,6 +51,7 @@ class Viewer:
         self.weights_at = 0.0
         self.sending = asyncio.Lock()
         self.write = frame_writer(socket.scope)
+        self.may_signal = allowance(socket.scope)
         self.rests = False  # it has all news, and its own task waits to be called
         self.called = asyncio.Event()
 

@@ -9,7 +9,7 @@ from typing import TypeAlias, cast
 
 import structlog
 
-from ops.problems import Problem
+from ops.problems import Problem, as_problem
 from services.weights.adoption import Adoption
 from services.weights.evaluations import Evaluations
 from services.weights.formats import Format
@@ -180,7 +180,8 @@ class Recorder:
         except MalformedError as error:
             return Reply(status=422, detail=str(error))
         except RedisAwayError as error:
-            return Reply(status=503, detail=f"{error}; nothing was changed")
+            told = as_problem(error)
+            return Reply(status=told.status, detail=told.detail)
 
     # --- trouble ----------------------------------------------------------------------------
     def _complain(self, work: str, error: Exception) -> None:

@@ -180,7 +180,9 @@ class Store:
                 if connection.total_changes != before:
                     _count(connection)
             except (sqlite3.Error, OSError) as error:
-                self._disconnect()
+                # On a full disk there may be no room to open it again, even to read.
+                if _code(error) != sqlite3.SQLITE_FULL:
+                    self._disconnect()
                 raise _problem(self._path, error) from error
 
     def _disconnect(self) -> None:
@@ -233,11 +235,16 @@ def _make_room(connection: sqlite3.Connection, newest: int) -> None:
 
 
 def _problem(path: Path, error: sqlite3.Error | OSError) -> Problem:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN)
-    if code & 0xFF in _NO_STORAGE:
+    if _code(error) in _NO_STORAGE:
         return Problem(
             507,
             f"the history of weights cannot be kept in {path}: {error}; nothing was changed. "
             "Free space on the disk, or make the folder writable, then try again.",
         )
     return Problem(503, f"the history of weights in {path} cannot be used: {error}")
+
+
+def _code(error: sqlite3.Error | OSError) -> int:
+    """Return SQLite's primary result code."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CANTOPEN)
+    return code & 0xFF

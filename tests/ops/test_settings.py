@@ -53,6 +53,11 @@ GOOD: list[tuple[str, str, Any]] = [
     ("state_dir", "/state", Path("/state")),
     ("weights_dir", "/weights", Path("/weights")),
     ("checkpoint_s", "2.5", 2.5),
+    ("behind_edge", "true", True),
+    ("infer_rate", "0.5", 0.5),
+    ("change_rate", "0", 0.0),
+    ("max_viewers", "10", 10),
+    ("max_client_viewers", "2", 2),
 ]  # fmt: skip
 
 # Setting, wrong text, what is said to be allowed.
@@ -80,6 +85,8 @@ BAD: list[tuple[str, str, str]] = [
     ("cache_size", "1025", "it must be a whole number from 1 up to 1024"),
     ("blas_threads", "65", "it must be a whole number from 1 up to 64"),
     ("checkpoint_s", "inf", "it must be a number from 1 up to 86400"),
+    ("infer_rate", "-1", "it must be a number from 0 up to 1000000"),
+    ("max_viewers", "1.5", "it must be a whole number from 0 up to 1000000"),
 ]
 
 

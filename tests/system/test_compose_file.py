@@ -8,7 +8,7 @@ from pathlib import Path
 from ops.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
-FIXED_BY_CONTAINERS = {"host", "port", "cache_dir", "weights_dir", "state_dir"}
+FIXED_BY_CONTAINERS = {"host", "port", "behind_edge", "cache_dir", "weights_dir", "state_dir"}
 
 
 def test_every_setting_reaches_the_containers() -> None:
