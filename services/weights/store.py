@@ -98,8 +98,8 @@ class Store:
     ) -> bool:
         """Store `snapshot` durably; return False, changing nothing, if its version is there.
 
-        `replaces` says that it is about to take the place of the run's weights. Makes room where the history is full. Raises Problem 409 when all that is in it was kept
-        by people.
+        `replaces` says that it is about to take the place of the run's weights. Makes room where
+        the history is full. Raises Problem 409 when all that is in it was kept by people.
         """
         info = snapshot.info
         created = datetime.now(UTC).isoformat(timespec="milliseconds")
