@@ -66,7 +66,9 @@ def _describe_one(fault: dict[str, Any]) -> str:
 def problem_response(
     status: int, detail: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """Return the answer for an error."""
+    """Return the answer for an error; 503 always says when to try again."""
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = {"Retry-After": "2", **(headers or {})}
     return JSONResponse(
         {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status,
          "detail": detail},

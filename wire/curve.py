@@ -92,6 +92,28 @@ class Curve:
         """Return at most `limit` points, spikes kept, and all marks."""
         return _history_of(thin(self._points[: self._count], limit), self._marks)
 
+    def since(self, known: Curve) -> tuple[History, int]:
+        """Return what somebody lacks who has `known`, as a frame's (history, history_from).
+
+        What both have is left out, as far as the two agree. They do not from where a point differs,
+        or a mark of `known` is here no more: the run went back to before that.
+        """
+        ours, theirs = self._points[: self._count], known._points[: known._count]
+        both = min(len(ours), len(theirs))
+        same = (ours[:both].view("u8") == theirs[:both].view("u8")).reshape(both, 2).all(axis=1)
+        if same.all():
+            agreed = min(self.last_iteration, known.last_iteration)
+        else:
+            first = int(np.argmin(same))
+            agreed = min(int(ours["iteration"][first]), int(theirs["iteration"][first])) - 1
+        if len(self._marks) < MAX_MARKS:  # else the oldest were dropped, which takes nothing back
+            gone = [mark.iteration - 1 for mark in known._marks if mark not in self._marks]
+            agreed = min([agreed, *gone])
+        kept = _up_to(agreed, known._marks)
+        marks = [mark for mark in self._marks if mark not in kept]
+        new = thin(ours[ours["iteration"] > agreed], MAX_VIEWER_POINTS)
+        return _history_of(new, marks), agreed
+
     def encode(self) -> bytes:
         """Return bytes: header, 16 bytes for each point, the marks as a History in JSON."""
         points = self._points[: self._count].tobytes()

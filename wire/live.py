@@ -17,13 +17,15 @@ from wire.messages import Evaluation, Snapshot, TestPoint
 MAX_TO_EVALUATE = 64
 
 # The trainer publishes only while it holds the lease, and only successors of the weights that it
-# knows of: whoever replaced them in the meantime wins. Returns 1, or 0 if it must look again.
+# knows of: whoever replaced them in the meantime wins. (A generation that is older than its own is
+# one that Redis fell back to, having lost the newer one.) Returns 1, or 0 if it must look again.
 # ARGV: token, generation, version, bytes, whether Redis shall keep them across a restart.
 _PUBLISH: Final = """
 redis.replicate_commands()
 local live = redis.call('HMGET', KEYS[2], 'generation', 'version')
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-if (live[1] or '0') ~= ARGV[2] or tonumber(live[2] or '0') >= tonumber(ARGV[3]) then return 0 end
+if tonumber(live[1] or '0') > tonumber(ARGV[2]) then return 0 end
+if tonumber(live[2] or '0') >= tonumber(ARGV[3]) then return 0 end
 if ARGV[5] == '0' then redis.set_repl(redis.REPL_NONE) end
 redis.call('HSET', KEYS[2], 'generation', ARGV[2], 'version', ARGV[3], 'bytes', ARGV[4])
 redis.call('PUBLISH', KEYS[3], ARGV[3])
@@ -82,11 +84,23 @@ class LiveWeights:
         self._replace = client.register_script(_REPLACE)
         self._raise = client.register_script(_RAISE)
         self._add_test_point = client.register_script(_ADD_TEST_POINT)
+        self._highest = 0  # version that this process has heard of
 
     @reaches_redis
     def next_version(self) -> int:
-        """Return a version number that is higher than all before it."""
-        return int(self._client.incr(self._keys.version))
+        """Return a version number that is higher than all before it.
+
+        Where Redis forgot the last numbers, it is higher than those that this process remembers.
+        """
+        version = int(self._client.incr(self._keys.version))
+        if version <= self._highest:
+            self.raise_version(self._highest)
+            version = int(self._client.incr(self._keys.version))
+        self._note(version)
+        return version
+
+    def _note(self, version: int) -> None:
+        self._highest = max(self._highest, version)
 
     @reaches_redis
     def raise_version(self, version: int) -> None:
@@ -127,7 +141,16 @@ class LiveWeights:
     def latest(self) -> Snapshot | None:
         """Return the live weights, or None before there are any."""
         data = self._client.hget(self._keys.weights, "bytes")
-        return None if data is None else decode_snapshot(data)
+        if data is None:
+            return None
+        snapshot = decode_snapshot(data)
+        self._note(snapshot.info.version)
+        return snapshot
+
+    @reaches_redis
+    def generation(self) -> int:
+        """Return the version of the weights that last replaced the run's, 0 if none did."""
+        return int(self._client.hget(self._keys.weights, "generation") or 0)
 
     @reaches_redis
     def latest_bytes(self) -> tuple[int, bytes] | None:
@@ -138,7 +161,8 @@ class LiveWeights:
     def follow(self, stop: threading.Event) -> Iterator[Snapshot | RedisAwayError]:
         """Yield the live weights, then each newer version that is not overtaken meanwhile.
 
-        An error is yielded while Redis is away, or holds weights that cannot be read.
+        After a reconnection, what is live is yielded also if it is older: Redis may have lost its
+        last second. An error is yielded while Redis is away, or holds weights that cannot be read.
         """
         seen = 0
         for news in follow(self._client, self._keys.weights_news, stop):
@@ -152,7 +176,9 @@ class LiveWeights:
             except (RedisAwayError, MalformedError) as error:
                 yield RedisAwayError(str(error))
                 continue
-            if snapshot is not None and snapshot.info.version > seen:
+            if snapshot is None or snapshot.info.version == seen:
+                continue
+            if news is None or snapshot.info.version > seen:
                 seen = snapshot.info.version
                 yield snapshot
 

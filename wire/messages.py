@@ -176,12 +176,14 @@ class Frame(Struct, frozen=True, forbid_unknown_fields=True):
     """A signal as the trainer sends it to the gateways.
 
     `revision` is that of the settings which it obeys, `generation` the version of the weights
-    that last replaced the run's.
+    that last replaced the run's. `number` grows from frame to frame, also from one trainer to the
+    next: a frame that comes twice is known by it. One of 0 has none.
     """
 
     revision: Count
     generation: Count
     signal: ResponseSignal
+    number: Count = 0
 
 
 class Evaluation(Struct, frozen=True, forbid_unknown_fields=True):

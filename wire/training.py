@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import redis
@@ -18,13 +18,18 @@ from wire.messages import Checkpoint, Frame, History
 LEASE_S = 3.0
 
 # Each taking of the lease gets a token of its own; whatever is written under an older one is
-# refused (a fencing token, as in Gray and Cheriton, "Leases", 1989, and later practice).
+# refused (a fencing token, as in Gray and Cheriton, "Leases", 1989, and later practice). It is the
+# time in milliseconds, so that it grows also where Redis forgot the last ones that it gave.
 _ACQUIRE: Final = """
 redis.replicate_commands()
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-local token = redis.call('INCR', KEYS[2])
-redis.call('SET', KEYS[1], token, 'PX', ARGV[1])
-return token
+if redis.call('EXISTS', KEYS[1]) == 1 then return {0, 0} end
+local previous = tonumber(redis.call('GET', KEYS[2]) or '0')
+local time = redis.call('TIME')
+local token = math.max(previous + 1, time[1] * 1000 + math.floor(time[2] / 1000))
+local text = string.format('%.0f', token)
+redis.call('SET', KEYS[2], text)
+redis.call('SET', KEYS[1], text, 'PX', ARGV[1])
+return {token, previous}
 """
 _RENEW: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -54,6 +59,13 @@ return 1
 """
 
 
+class Lease(NamedTuple):
+    """What whoever takes the lease gets: its token, and that of the taking before, 0 if none."""
+
+    token: int
+    previous: int
+
+
 class Training:
     """The lease, the frames and the checkpoint of one run."""
 
@@ -68,10 +80,16 @@ class Training:
 
     # --- the lease --------------------------------------------------------------------------
     @reaches_redis
+    def take(self) -> Lease | None:
+        """Take the lease; return None while another trainer holds it."""
+        keys = [self._keys.lease, self._keys.tokens]
+        token, previous = self._acquire(keys=keys, args=[int(LEASE_S * 1000)])
+        return Lease(token, previous) if token else None
+
     def acquire(self) -> int | None:
         """Take the lease; return its token, or None while another trainer holds it."""
-        keys = [self._keys.lease, self._keys.tokens]
-        return int(self._acquire(keys=keys, args=[int(LEASE_S * 1000)])) or None
+        lease = self.take()
+        return None if lease is None else lease.token
 
     @reaches_redis
     def renew(self, token: int) -> bool:
@@ -124,18 +142,23 @@ class Training:
         data = self._client.get(self._keys.frame)
         return None if data is None else decode(Frame, data)
 
-    @reaches_redis
     def curve(self) -> Curve:
         """Return the curve of the run up to its latest frame."""
+        return self.latest()[1]
+
+    @reaches_redis
+    def latest(self) -> tuple[Frame | None, Curve]:
+        """Return the latest frame, its history left out, and the curve of the run up to it."""
         pipe = self._client.pipeline(transaction=True)
+        pipe.get(self._keys.frame)
         pipe.get(self._keys.curve)
         pipe.lrange(self._keys.recent, 0, -1)
-        data, recent = pipe.execute()
+        frame, data, recent = pipe.execute()
         curve = Curve() if data is None else Curve.decode(data)
         for item in recent:
             signal = decode(Frame, item).signal
             curve.extend(signal.history, signal.history_from)
-        return curve
+        return None if frame is None else decode(Frame, frame), curve
 
     def follow_frames(self, stop: threading.Event) -> Iterator[Frame | RedisAwayError | None]:
         """Yield None after each (re)connection ("fetch the latest"), then each frame.

@@ -38,8 +38,10 @@ def change_settings(pipe: Any, keys: Keys, changes: Changes) -> None:
     pipe.hincrby(keys.settings, "revision", 1)
 
 
-# Ends a training that reached its target, unless somebody wanted something else meanwhile.
+# Ends a training that reached its target, unless somebody wanted something else meanwhile, or
+# another trainer leads.
 _FINISH = """
+if redis.call('GET', KEYS[2]) ~= ARGV[2] then return 0 end
 if redis.call('HGET', KEYS[1], 'started') == ARGV[1] then
   redis.call('HSET', KEYS[1], 'training', 0)
   return redis.call('HINCRBY', KEYS[1], 'revision', 1)
@@ -99,6 +101,9 @@ class Wanted:
         return settings, int(generation or 0)
 
     @reaches_redis
-    def finish(self, started: int) -> None:
-        """End the training that began with the Start number `started`, if it is still the last."""
-        self._finish(keys=[self._keys.settings], args=[started])
+    def finish(self, started: int, *, token: int) -> None:
+        """End the training that began with the Start number `started`, if it is still the last.
+
+        `token` is that of the lease under which it was done.
+        """
+        self._finish(keys=[self._keys.settings, self._keys.lease], args=[started, token])

@@ -40,6 +40,7 @@ class Run:
         self._tests: list[TestPoint] = []
         self._untold: TestPoint | None = None  # of an iteration that no frame has told yet
         self._recent: deque[tuple[History, int]] = deque(maxlen=MAX_RECENT)
+        self._frame_number = 0  # of the last frame
         self.revision = self.generation = 0  # of the trainer's last frame
         self.number = 0  # of the last news
         self.on_news: Callable[[], None] = lambda: None
@@ -161,24 +162,29 @@ class Run:
                 self._tell()
 
     def _catch_up(self) -> None:
-        """Take over the whole run, after a (re)connection, and tell it whole.
+        """Take over the whole run, after a (re)connection, and tell what was missed of it.
 
         The run may have gone back and on meanwhile, so that points told before are no longer true.
         """
-        training = self._bus.training
-        # The curve first: a state older than its curve would make viewers drop the newest points.
-        is_led, curve, frame = training.is_led(), training.curve(), training.frame()
+        is_led = self._bus.training.is_led()
+        frame, curve = self._bus.training.latest()
         with self._changed:
+            history, start = curve.since(self._curve)
             self._curve, self._away = curve, ""
             if is_led:  # the trainer gets time for its next frame before it counts as silent
                 self._frame_at = time.monotonic()
+            self._frame_number = 0
             if frame is not None:
                 self._set_signal(frame)
             self._tests = [point for point in self._tests if point.iteration <= self._iteration]
-            self._tell(self._whole(), 0)
+            lost = [point for point in self._tests if point.iteration > start]
+            self._tell(msgspec.structs.replace(history, tests=spread(lost)), start)
 
     def _take(self, frame: Frame) -> None:
+        """Take the next frame; one that was caught up with already is passed over."""
         with self._changed:
+            if 0 < frame.number <= self._frame_number:
+                return
             self._set_signal(frame)
             self._frame_at = time.monotonic()
             history, start = frame.signal.history, frame.signal.history_from
@@ -189,6 +195,7 @@ class Run:
 
     def _set_signal(self, frame: Frame) -> None:
         self.revision, self.generation = frame.revision, frame.generation
+        self._frame_number = frame.number
         self._signal = msgspec.structs.replace(frame.signal, history=History())
 
     def _follow_evaluations(self) -> None:

@@ -75,7 +75,7 @@ class Trainer:
     def _lead(self, stop: threading.Event) -> None:
         """Train, obey, rest: until the lease is lost or `stop` is set."""
         state, reporter = self._state, self._reporter
-        while not stop.is_set() and reporter.token is not None:
+        while not stop.is_set() and reporter.leads:
             if self._look_is_due():
                 self._look()
             feed = self._feed
@@ -104,14 +104,14 @@ class Trainer:
             self._died()
         elif state.at_target:
             self._finish()
-        elif self._reporter.snapshot_due and _all_finite(state):
+        elif self._reporter.snapshot_due and state.is_finite:
             self._reporter.offer(state.checkpoint())
 
     def _finish(self) -> None:
         """Stop at the target, and tell."""
         with self._reporter.telling:  # no frame says so before the last weights are live
             self._state.training = False
-            self._bus.wanted.finish(self._state.started)
+            self._bus.wanted.finish(self._state.started, token=self._last_token)
             self._reporter.flush()
 
     def _diverged(self) -> None:
@@ -123,9 +123,9 @@ class Trainer:
         )
         log.warning("diverged", iteration=state.iteration, lrate=state.settings.learning_rate)
         with self._reporter.telling:
-            self._bus.wanted.finish(state.started)
             self._reporter.tell()
             checkpoint = self._bus.training.checkpoint()
+            self._bus.wanted.finish(state.started, token=self._last_token)
             if checkpoint is not None:
                 state.go_back(checkpoint)
             state.training, state.problem = False, problem
@@ -145,7 +145,7 @@ class Trainer:
                 "Lower the learning rate, then reset."
             )
             self._reporter.mark("diverged", state.settings.learning_rate)
-            self._bus.wanted.finish(state.started)
+            self._bus.wanted.finish(state.started, token=self._last_token)
             self._reporter.flush()
 
     # --- what is wanted ---------------------------------------------------------------------
@@ -170,10 +170,10 @@ class Trainer:
     def _follow(self, settings: RunSettings, generation: int) -> None:
         """Adopt replaced weights, obey the settings, notice a new data set; tell what changed."""
         state = self._state
-        changed = recut = False
-        if generation != state.generation:
+        recut = False
+        changed = generation != state.generation  # an older one: Redis forgot, and is told again
+        if generation > state.generation:
             recut = self._adopt(generation)
-            changed = True
         if settings != state.settings:
             for kind, value in state.changes(settings):
                 self._reporter.mark(kind, value)
@@ -244,33 +244,41 @@ class Trainer:
         if not all(np.isfinite(array).all() for array in weights.arrays):
             return Reply(status=422, detail="this step diverges: lower the learning rate first")
         state.weights = weights
-        self._reporter.flush("tune")
+        if not self._reporter.flush("tune"):  # what is live now does not follow from these
+            detail = "other weights came in at the same time; the step was not taken. Try again."
+            return Reply(status=503, detail=detail)
         return Reply(version=self._reporter.version, loss=loss)
 
     # --- taking and leaving the lead --------------------------------------------------------
     def _take_lead(self) -> bool:
         """Take the lease, or keep the one that is still held; return whether this process leads."""
         reporter = self._reporter
-        if reporter.token is not None and self._bus.training.renew(reporter.token):
-            self._cut_anew()
+        if reporter.token is not None and reporter.renew():
+            self._go_on("checkpoint")  # what was to be told may not have got through
             return True
         reporter.token = None
-        token = self._bus.training.acquire()
-        if token is None:
+        asked_at = time.monotonic()
+        lease = self._bus.training.take()
+        if lease is None:
             return False
-        undisturbed = token == self._last_token + 1 and self._last_token > 0
-        self._last_token = token
+        token = lease.token
         settings, generation = self._bus.wanted.look(self._defaults)
-        self._bus.live.raise_version(reporter.version)
-        fresh = not undisturbed and self._resume(generation)
+        # Nobody has led since this process did: what it remembers is the newest there is.
+        goes_on = 0 < self._last_token >= lease.previous and self._state.is_finite
+        fresh = not goes_on and self._resume(generation)
+        self._last_token = token
         self._state.obey(settings)
         self._follow_dataset()
-        reporter.lead(token)
-        self._cut_anew()
-        reporter.flush("reset" if fresh else "checkpoint")
-        self._looked_at = 0.0
+        reporter.lead(token, asked_at)
+        self._go_on("reset" if fresh else "checkpoint")
         log.info("leading", token=token, iteration=self._state.iteration)
         return True
+
+    def _go_on(self, origin: Origin) -> None:
+        """Begin a stream of batches at the state's place, and tell where the run stands."""
+        self._cut_anew()
+        self._reporter.flush(origin)
+        self._looked_at = 0.0
 
     def _resume(self, generation: int) -> bool:
         """Go on where the last trainer left off: its checkpoint, or weights put in its place.
@@ -279,12 +287,14 @@ class Trainer:
         """
         state = self._state
         checkpoint, live = self._bus.training.checkpoint(), self._bus.live.latest()
+        curve = self._bus.training.curve()
+        self._reporter.forget()
         if checkpoint is not None:
             state.go_back(checkpoint)
         replaced = checkpoint is None or checkpoint.generation != generation
         if live is not None and replaced:
             state.adopt(live, generation)
-        self._reporter.curve = self._bus.training.curve()
+        self._reporter.curve = curve
         self._reporter.forget_after(state.iteration)
         if live is not None and replaced:
             self._mark_replaced(live)
@@ -303,10 +313,6 @@ class Trainer:
                 self._bus.training.release(self._reporter.token)
         except RedisAwayError as error:
             log.warning("left without a checkpoint", error=str(error))
-
-
-def _all_finite(state: State) -> bool:
-    return all(bool(np.isfinite(array).all()) for array in state.weights.arrays)
 
 
 def _is_idle(gradients: Weights, loss: float) -> bool:

@@ -31,6 +31,7 @@ from wire.messages import (
     WeightsInfo,
     Worker,
 )
+from wire.training import LEASE_S
 
 FRAME_S = 0.05  # between frames while training
 IDLE_FRAME_S = 0.5
@@ -61,6 +62,8 @@ class Reporter:
         self.version = 0  # of the last weights published
         self.snapshot_due = False
         self._offered: Checkpoint | None = None
+        self._unsent: Frame | None = None  # it may have got through all the same
+        self._number = 0  # of the last frame
         self._points: deque[tuple[int, float, float, int]] = deque()
         self._marks: deque[Mark] = deque()
         self._marked_at = 0
@@ -88,10 +91,34 @@ class Reporter:
         self._stirred.set()
         self._thread.join()
 
-    def lead(self, token: int) -> None:
-        """Begin to report under the lease of this token."""
-        self._renewed_at = time.monotonic()
+    def lead(self, token: int, asked_at: float) -> None:
+        """Begin to report under the lease of this token, asked for at `asked_at` (monotonic)."""
+        self._number = token << 20  # in a millisecond, nobody sends so many frames
+        self._renewed_at = asked_at
         self.token = token
+
+    @property
+    def leads(self) -> bool:
+        """Whether the lease is this trainer's, as far as can be told without asking.
+
+        A process that was stopped for longer than the lease lasts finds out by its own clock.
+        """
+        return self.token is not None and time.monotonic() - self._renewed_at < LEASE_S
+
+    def renew(self) -> bool:
+        """Hold the lease, if it is still this trainer's; return whether it is."""
+        asked_at = time.monotonic()
+        if self.token is not None and not self._bus.training.renew(self.token):
+            log.warning("lost the lease", token=self.token)
+            self.token = None
+        self._renewed_at = asked_at
+        return self.token is not None
+
+    def forget(self) -> None:
+        """Drop what was recorded and not told: another trainer's run is gone on with."""
+        self._points.clear()
+        self._marks.clear()
+        self._offered = self._unsent = None
 
     def record(self, loss: float, acc: float, samples: int) -> None:
         """Leave behind the result of the iteration that `state` has just finished."""
@@ -110,7 +137,7 @@ class Reporter:
     def tell(self) -> None:
         """Send what was recorded now: the state is about to jump."""
         with self.telling:
-            if self._points or self._marks:
+            if self._points or self._marks or self._unsent:
                 self._tell_frame(time.monotonic())
 
     def forget_after(self, iteration: int) -> None:
@@ -118,13 +145,19 @@ class Reporter:
         with self.telling:
             self.curve.cut(iteration)
 
-    def flush(self, origin: Origin = "checkpoint") -> None:
-        """Publish the weights, save a checkpoint and send a frame now; return when it is done."""
+    def flush(self, origin: Origin = "checkpoint") -> bool:
+        """Publish the weights, save a checkpoint and send a frame now; return when it is done.
+
+        Returns whether the weights are live now. Those that are no numbers are never.
+        """
         with self.telling:
             self._offered = None
-            self._tell_weights(self._state.checkpoint(), origin, save=True)
+            is_live = self._state.is_finite and self._tell_weights(
+                self._state.checkpoint(), origin, save=True
+            )
             self._tell_frame(time.monotonic())
         self._stirred.set()  # training may have begun: frames are due more often
+        return is_live
 
     # --- the thread -------------------------------------------------------------------------
     def _run(self) -> None:
@@ -145,21 +178,21 @@ class Reporter:
     def _report(self, now: float) -> None:
         if now - self._renewed_at >= RENEW_S:
             self._workers = self._worker_rates.follow(self._bus.flow.workers())
-            if self.token is not None and not self._bus.training.renew(self.token):
-                log.warning("lost the lease", token=self.token)
-                self.token = None
+            if not self.renew():
                 return
-            self._renewed_at = now
         if self._offered is not None:
             checkpoint, self._offered = self._offered, None
             self._tell_weights(checkpoint, "checkpoint", now - self._saved_at >= CHECKPOINT_S)
         self._tell_frame(now)
         self.snapshot_due = self._state.training and now - self._weights_at >= WEIGHTS_S
 
-    def _tell_weights(self, checkpoint: Checkpoint, origin: Origin, save: bool) -> None:
-        """Publish weights under a new version; with `save`, keep the checkpoint, too."""
+    def _tell_weights(self, checkpoint: Checkpoint, origin: Origin, save: bool) -> bool:
+        """Publish weights under a new version; with `save`, keep the checkpoint, too.
+
+        Returns whether they are live.
+        """
         if self.token is None:
-            return
+            return False
         version = self._bus.live.next_version()
         info = WeightsInfo(version, checkpoint.iteration, origin, checkpoint.loss)
         self._weights_at = time.monotonic()
@@ -170,15 +203,17 @@ class Reporter:
             keep=save,
         ):
             self._bus.wanted.wake()  # somebody replaced the weights, or leads
-            return
+            return False
         self.version = version
         if origin == "tune":
             self.mark("tune", version)
         if save:
-            if self._points or self._marks:  # so that the curve that is saved holds nothing untold
-                self._tell_frame(time.monotonic())
-            self._bus.training.save(checkpoint, self.curve, token=self.token)
+            if self._points or self._marks or self._unsent:  # so that the curve that is saved
+                self._tell_frame(time.monotonic())  # holds nothing untold
+            if self.token is not None:
+                self._bus.training.save(checkpoint, self.curve, token=self.token)
             self._saved_at = self._weights_at
+        return True
 
     def _collect(self) -> History:
         """Take what was recorded since the last frame, and add it to the curve."""
@@ -206,8 +241,26 @@ class Reporter:
         return history.iteration[0] - 1 if history.iteration else self._state.iteration
 
     def _tell_frame(self, now: float) -> None:
+        """Send the frame that did not get through, if there is one, and what is new."""
+        if self._unsent is not None:
+            self._send(self._unsent)
+        frame = self._next_frame(now)
+        if frame is not None:
+            self._send(frame)
+
+    def _send(self, frame: Frame) -> None:
         if self.token is None:
             return
+        self._unsent = frame
+        if self._bus.training.publish_frame(frame, token=self.token):
+            self._unsent = None
+        else:
+            self.token = None
+
+    def _next_frame(self, now: float) -> Frame | None:
+        """Return a frame of all that was recorded since the last; None if nothing is new."""
+        if self.token is None:
+            return None
         # Before the history: a frame that tells of a change must hold all that led to it.
         revision, generation = self._state.settings.revision, self._state.generation
         training = self._state.training
@@ -216,13 +269,10 @@ class Reporter:
         bare = msgspec.structs.replace(signal, history=History())
         nothing_new = bare == self._last and history == History()
         if nothing_new and now - self._told_at < RENEW_S:
-            return
-        if not self._bus.training.publish_frame(
-            Frame(revision, generation, signal), token=self.token
-        ):
-            self.token = None
-            return
+            return None
         self._last, self._told_at = bare, now
+        self._number += 1
+        return Frame(revision, generation, signal, self._number)
 
     def _signal(self, now: float, history: History, training: bool) -> ResponseSignal:
         state, feed, dataset = self._state, self.feed, self.dataset

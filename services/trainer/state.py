@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from nn.model import Weights
 from services.trainer.feed import START, Place
 from wire.messages import Checkpoint, MarkKind, RunSettings, Snapshot
@@ -62,6 +64,11 @@ class State:
         self.training = settings.training and not self.at_target
         self.settings = settings
         return recut
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all weights are numbers; a step that diverged leaves others."""
+        return all(bool(np.isfinite(array).all()) for array in self.weights.arrays)
 
     @property
     def at_target(self) -> bool:

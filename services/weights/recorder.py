@@ -146,6 +146,7 @@ class Recorder:
                     self._store.note_test_accuracy(news.version, news.test_acc)
                 else:
                     self._bus.live.raise_version(self._store.highest())
+                    self._replacement.put_back()
                     self._evaluations.ask_again()
                 self._clear("evaluations")
             except (RedisAwayError, Problem) as error:

@@ -45,6 +45,7 @@ class Replacement:
         self._adoption = adoption
         self._evaluations = evaluations
         self._decoding = threading.Lock()  # one at a time, so that memory is bounded
+        self._replacing = threading.RLock()  # held from the history until the weights are live
 
     def upload(self, body: bytes, kind: Format) -> int:
         """Go on from somebody's weights at the run's iteration; return the new version."""
@@ -118,6 +119,20 @@ class Replacement:
         log.info("named", version=version, name=name)
         return entry
 
+    def put_back(self) -> None:
+        """Make the newest replacement live again, if Redis has lost it.
+
+        Redis may lose its last second when its machine fails. What was acknowledged then is in the
+        history, and so is what was about to be acknowledged when this process was killed.
+        """
+        with self._replacing:
+            newest = self._store.newest_replacement()
+            found = self._store.load(newest) if newest > self._bus.live.generation() else None
+            if found is not None:
+                entry, snapshot = found
+                log.warning("puts back what Redis has lost", version=newest, origin=entry.origin)
+                self._replace(snapshot.weights, entry.origin, entry.iteration, known=entry)
+
     def _keep_live(self) -> None:
         """Put the live weights into the history, if training has changed them since they were."""
         live = self._bus.live.latest()
@@ -152,21 +167,23 @@ class Replacement:
         for _ in range(MAX_TRIES):
             version = self._bus.live.next_version()
             snapshot = Snapshot(weights, WeightsInfo(version, iteration, origin, loss))
-            if not self._store.add(snapshot, name=name, test_acc=test_acc):
-                self._bus.live.raise_version(self._store.highest())  # Redis lost its memory
-                continue
-            try:
-                replaced = self._bus.live.replace(snapshot, train=train)
-            except RedisAwayError:
-                self._store.remove(version)
-                raise
-            if replaced:
-                log.info("replaced the weights", version=version, origin=origin)
-                if test_acc is None:
-                    self._evaluations.ask(snapshot)
-                self._adoption.wait_for(version)
-                return version
-            self._store.remove(version)
+            with self._replacing:
+                if not self._store.add(snapshot, name=name, test_acc=test_acc, replaces=True):
+                    self._bus.live.raise_version(self._store.highest())  # Redis lost its memory
+                    continue
+                try:
+                    replaced = self._bus.live.replace(snapshot, train=train)
+                except RedisAwayError:
+                    self._store.remove(version)
+                    raise
+                if not replaced:
+                    self._store.remove(version)
+                    continue
+            log.info("replaced the weights", version=version, origin=origin)
+            if test_acc is None:
+                self._evaluations.ask(snapshot)
+            self._adoption.wait_for(version)
+            return version
         raise Problem(503, "newer weights came in again and again; nothing was changed. Try again.")
 
 

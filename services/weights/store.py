@@ -40,6 +40,11 @@ CREATE TABLE IF NOT EXISTS versions (
     weights BLOB NOT NULL
 )
 """
+# The versions that somebody put in place of the run's weights. Each is written here before it goes
+# live, so that the newest can be put back where Redis has lost it.
+_REPLACEMENTS = """
+CREATE TABLE IF NOT EXISTS replacements (version INTEGER PRIMARY KEY)
+"""
 _COLUMNS = "version, iteration, loss, test_acc, origin, name, created"
 # SQLite's primary result codes for a disk that is full, read-only, broken or not there.
 _NO_STORAGE = {
@@ -84,12 +89,17 @@ class Store:
             pass
 
     def add(
-        self, snapshot: Snapshot, *, name: str | None = None, test_acc: float | None = None
+        self,
+        snapshot: Snapshot,
+        *,
+        name: str | None = None,
+        test_acc: float | None = None,
+        replaces: bool = False,
     ) -> bool:
         """Store `snapshot` durably; return False, changing nothing, if its version is there.
 
-        Makes room where the history is full. Raises Problem 409 when all that is in it was kept
-        by people.
+        `replaces` says that it is about to take the place of the run's weights. Makes room where
+        the history is full. Raises Problem 409 when all that is in it was kept by people.
         """
         info = snapshot.info
         created = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -100,6 +110,8 @@ class Store:
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (*row, encode_snapshot(snapshot)),
             )
+            if added.rowcount and replaces:
+                connection.execute("INSERT INTO replacements VALUES (?)", (info.version,))
             if added.rowcount:
                 _make_room(connection, info.version)
             return bool(added.rowcount)
@@ -108,6 +120,7 @@ class Store:
         """Forget a version; return False if there is none of this number."""
         with self._reach() as connection:
             gone = connection.execute("DELETE FROM versions WHERE version = ?", (version,))
+            connection.execute("DELETE FROM replacements WHERE version = ?", (version,))
             return bool(gone.rowcount)
 
     def rename(self, version: int, name: str | None) -> Entry | None:
@@ -162,6 +175,14 @@ class Store:
             ).fetchone()
             return int(row[0]) if row else 0
 
+    def newest_replacement(self) -> int:
+        """Return the newest version that took the place of the run's weights, 0 if none did."""
+        with self._reach() as connection:
+            (newest,) = connection.execute(
+                "SELECT max(version) FROM replacements JOIN versions USING (version)"
+            ).fetchone()
+            return newest or 0
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:
@@ -199,6 +220,7 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")  # each commit reaches the disk
         with connection:
             connection.execute(_SCHEMA)
+            connection.execute(_REPLACEMENTS)
         _count(connection)
     except sqlite3.Error:
         connection.close()

@@ -114,6 +114,36 @@ def test_a_merged_frame_does_what_its_frames_do(frames: list[tuple[History, int]
     assert at_once == one_by_one
 
 
+@given(
+    st.lists(histories(), max_size=6), st.lists(histories(), max_size=4), st.integers(0, 6)
+)
+def test_what_was_missed_brings_a_viewer_up_to_date(
+    seen: list[tuple[History, int]], missed: list[tuple[History, int]], common: int
+) -> None:
+    known, curve, viewer, expected = Curve(), Curve(), Naive(), Naive()
+    for history, after in seen:
+        known.extend(history, after)
+        viewer.extend(history, after)
+    for history, after in [*seen[:common], *missed]:
+        curve.extend(history, after)
+        expected.extend(history, after)
+    history, after = curve.since(known)
+    viewer.extend(history, after)
+    assert viewer.points == expected.points
+    assert viewer.marks == expected.marks
+
+
+def test_what_a_viewer_has_is_not_told_again() -> None:
+    known, curve = Curve(), Curve()
+    known.extend(History([1, 2, 3], [0.5, None, 0.5], [0, 0, 0], [mark_of(2)]), 0)
+    assert known.since(known) == (History(), 3)
+    curve.extend(History([1, 2, 3, 4], [0.5, None, 0.5, 1], [0, 0, 0, 0], [mark_of(2)]), 0)
+    assert curve.since(known) == (History([4], [1.0], [0.0]), 3)
+    assert known.since(curve) == (History(), 3)  # the run went back
+    curve.extend(History([3], [0.25], [0]), 2)
+    assert curve.since(known) == (History([3], [0.25], [0.0]), 2)
+
+
 def test_merging_nothing_is_nothing() -> None:
     assert merge([]) == (History(), 0)
 

@@ -113,6 +113,28 @@ def test_versions_grow_and_can_be_raised_but_not_lowered(bus: Bus) -> None:
     assert bus.live.next_version() == 502
 
 
+def test_numbers_that_redis_forgot_are_not_given_twice(
+    redis_url: str, redis_server: RedisServer
+) -> None:
+    bus, other = Bus(redis_url), Bus(redis_url)
+    bus.live.raise_version(40)
+    assert bus.live.next_version() == 41
+    assert other.live.replace(snapshot_of(41, origin="upload"))
+    assert other.live.latest() is not None
+    for forgetful in (bus, other):  # one was given the number, one has seen it
+        redis_server.client.set(KEYS.version, 7)
+        assert forgetful.live.next_version() > 41
+    bus.close()
+    other.close()
+
+
+def test_a_trainer_wins_over_weights_that_redis_fell_back_to(bus: Bus, token: int) -> None:
+    assert bus.live.replace(snapshot_of(2, origin="upload"))
+    assert publish(bus, 8, token, generation=5)  # its generation 5 is lost
+    assert bus.live.generation() == 5
+    assert same(bus.live.latest(), snapshot_of(8))
+
+
 def test_weights_that_are_none_are_refused(bus: Bus, redis_server: RedisServer) -> None:
     redis_server.client.hset(KEYS.weights, "bytes", "no weights")
     with pytest.raises(MalformedError, match="no safetensors"):
@@ -144,6 +166,21 @@ def test_a_follower_gets_the_latest_and_then_what_is_newer(
     bus.live.replace(snapshot_of(3, origin="reset"))
     wait_until(lambda: follower.versions == [1, 2, 3])
     assert same(follower.heard[-1], snapshot_of(3, origin="reset"))
+
+
+def test_a_follower_takes_what_is_live_after_a_reconnection_though_it_is_older(
+    bus: Bus,
+    redis_server: RedisServer,
+    follow: Callable[..., Follower],
+    wait_until: Callable[..., Any],
+) -> None:
+    bus.live.replace(snapshot_of(9, origin="upload"))
+    follower = follow(bus.live.follow)
+    wait_until(lambda: follower.versions == [9])
+    redis_server.client.delete(KEYS.weights)  # what a Redis has that lost its last second:
+    bus.live.replace(snapshot_of(4, origin="upload"))
+    redis_server.client.client_kill_filter(_type="pubsub")
+    wait_until(lambda: follower.versions == [9, 4])
 
 
 def test_old_and_unreadable_news_is_passed_over(

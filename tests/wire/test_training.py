@@ -66,6 +66,30 @@ def test_each_taking_of_the_lease_gets_a_higher_token(bus: Bus) -> None:
     assert tokens == sorted(set(tokens))
 
 
+def test_no_token_is_given_twice_though_redis_forgot_the_last(
+    bus: Bus, redis_server: RedisServer, wait_until: Callable[..., Any]
+) -> None:
+    first = bus.training.take()
+    assert first is not None
+    assert first.previous == 0
+    bus.training.release(first.token)
+    second = bus.training.take()
+    assert second is not None
+    assert second.previous == first.token
+    redis_server.client.set(KEYS.tokens, first.token)  # as if Redis had lost its last second
+    redis_server.client.delete(KEYS.lease)
+
+    def milliseconds() -> int:
+        seconds, microseconds = redis_server.client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+    wait_until(lambda: milliseconds() > second.token)
+    third = bus.training.take()
+    assert third is not None
+    assert third.token > second.token
+    assert third.previous == first.token
+
+
 def test_a_lease_that_is_not_renewed_ends(
     bus: Bus, redis_server: RedisServer, token: int, wait_until: Callable[..., Any]
 ) -> None:

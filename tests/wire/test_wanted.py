@@ -51,19 +51,35 @@ def test_each_start_is_numbered_and_may_have_an_end(bus: Bus) -> None:
     assert (third.training, third.started) == (False, 2)
 
 
-def test_a_training_that_reached_its_target_ends(bus: Bus) -> None:
+@pytest.fixture
+def token(bus: Bus) -> int:
+    token = bus.training.acquire()
+    assert token is not None
+    return token
+
+
+def test_a_training_that_reached_its_target_ends(bus: Bus, token: int) -> None:
     bus.wanted.change({"training": 1, "iterations": 5})
     started = bus.wanted.look(DEFAULTS)[0].started
-    bus.wanted.finish(started)
+    bus.wanted.finish(started, token=token)
     settings, _ = bus.wanted.look(DEFAULTS)
     assert (settings.training, settings.revision) == (False, 2)
 
 
-def test_a_start_meanwhile_is_not_ended(bus: Bus) -> None:
+def test_a_training_is_not_ended_by_a_trainer_that_leads_no_more(bus: Bus, token: int) -> None:
+    bus.wanted.change({"training": 1, "iterations": 5})
+    started = bus.wanted.look(DEFAULTS)[0].started
+    bus.training.release(token)
+    assert bus.training.acquire() is not None
+    bus.wanted.finish(started, token=token)
+    assert bus.wanted.look(DEFAULTS)[0].training
+
+
+def test_a_start_meanwhile_is_not_ended(bus: Bus, token: int) -> None:
     bus.wanted.change({"training": 1, "iterations": 5})
     started = bus.wanted.look(DEFAULTS)[0].started
     bus.wanted.change({"training": 1, "iterations": 7})
-    bus.wanted.finish(started)
+    bus.wanted.finish(started, token=token)
     settings, _ = bus.wanted.look(DEFAULTS)
     assert (settings.training, settings.iterations) == (True, 7)
 

@@ -131,7 +131,9 @@ class PlayedTrainer:
         if marks := fields.pop("marks", None):
             history = msgspec.structs.replace(history_of(*iterations), marks=marks)
             fields["history"] = history
-        assert self.bus.training.publish_frame(frame_of(*iterations, **fields), token=self.token)
+        frame = frame_of(*iterations, **fields)
+        frame = msgspec.structs.replace(frame, number=time.time_ns())
+        assert self.bus.training.publish_frame(frame, token=self.token)
 
 
 @contextmanager

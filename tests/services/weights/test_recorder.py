@@ -19,6 +19,7 @@ import pytest
 
 from nn.model import Weights
 from ops.settings import Settings
+from services.weights.formats import Format, encode
 from services.weights.store import Store
 from wire.bus import Bus
 from wire.calls import Fetch, Restore, Upload
@@ -257,6 +258,80 @@ def test_it_goes_on_when_redis_is_back(
     tuned = Snapshot(snapshot.weights, WeightsInfo(version, 3, "tune"))
     assert bus.live.replace(tuned)
     wait_until(lambda: kept(client)[0] == (version, "tune"), 5)
+
+
+def test_an_upload_that_redis_lost_is_put_back(
+    serve: Serve,
+    settings: Settings,
+    bus: Bus,
+    make_network: Make,
+    make_snapshot: Make,
+    wait_until: Wait,
+) -> None:
+    client = serve(settings)
+    client.delete("/weights").raise_for_status()
+    redis, key = bus._client, "inkling:{default}:weights"
+    before = redis.dump(key)
+    uploaded = make_network(seed=8)
+    body = encode(make_snapshot(uploaded), Format.SAFETENSORS)
+    version = client.post("/weights?format=safetensors", content=body).json()["version"]
+    redis.restore(key, 0, before, replace=True)  # as if the last second had not reached the disk
+    redis.client_kill_filter(_type="pubsub")  # a restart ends all connections
+    wait_until(lambda: bus.live.generation() > version, what="the upload")
+    live = bus.live.latest()
+    assert live is not None
+    assert (live.info.origin, live.info.version) == ("upload", bus.live.generation())
+    assert all(map(np.array_equal, live.weights.arrays, uploaded.arrays))
+    assert kept(client)[:2] == [(live.info.version, "upload"), (version, "upload")]
+
+
+def test_a_reset_that_redis_lost_is_put_back_as_a_reset(
+    serve: Serve, settings: Settings, bus: Bus, wait_until: Wait
+) -> None:
+    client = serve(settings)
+    version = client.delete("/weights").json()["version"]
+    bus._client.delete("inkling:{default}:weights")
+    bus._client.client_kill_filter(_type="pubsub")
+    wait_until(lambda: bus.live.generation() > version, what="the reset")
+    live = bus.live.latest()
+    assert live is not None
+    assert (live.info.origin, live.info.iteration) == ("reset", 0)  # the data begin anew, too
+
+
+def test_what_was_about_to_go_live_when_the_service_was_killed_goes_live(
+    serve: Serve,
+    settings: Settings,
+    bus: Bus,
+    make_network: Make,
+    make_snapshot: Make,
+    wait_until: Wait,
+) -> None:
+    store = Store(settings.weights_dir)
+    written = make_snapshot(make_network(seed=8), version=5)
+    assert store.add(written, replaces=True)
+    store.close()
+    serve(settings)
+    wait_until(lambda: bus.live.generation() > 5, what="the upload")
+    live = bus.live.latest()
+    assert live is not None
+    assert all(map(np.array_equal, live.weights.arrays, written.weights.arrays))
+
+
+def test_what_is_live_or_deleted_is_not_put_back(
+    serve: Serve, settings: Settings, bus: Bus, wait_until: Wait
+) -> None:
+    client = serve(settings)
+    first = client.delete("/weights").json()["version"]
+    second = client.delete("/weights").json()["version"]
+    client.delete(f"/weights/versions/{second}").raise_for_status()
+    before = bus.live.next_version()
+    redis = bus._client
+    for forgotten in (second, first):  # neither is older than the newest in the history
+        redis.hset("inkling:{default}:weights", "generation", forgotten)
+        redis.delete("inkling:{default}:to-evaluate")
+        redis.client_kill_filter(_type="pubsub")
+        wait_until(bus.live.pop_to_evaluate, 5)  # asked again: it has looked
+    assert bus.live.next_version() == before + 1
 
 
 def test_it_goes_on_when_the_disk_is_back(
