@@ -19,6 +19,7 @@ from starlette.types import Receive
 from wire.calls import NoAnswerError, NoReplyError
 from wire.codec import MalformedError
 from wire.connection import RedisAwayError
+from wire.request_id import REQUEST_ID
 
 MAX_SHOWN = 80  # characters of a wrong value that an answer repeats
 log = structlog.get_logger()
@@ -66,10 +67,11 @@ def _describe_one(fault: dict[str, Any]) -> str:
 def problem_response(
     status: int, detail: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """Return the answer for an error."""
+    """Return the answer for an error, with the id by which the logs can be searched."""
+    request_id = REQUEST_ID.get()
     return JSONResponse(
         {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status,
-         "detail": detail},
+         "detail": detail, **({"request_id": request_id} if request_id else {})},
         status,
         headers,
         media_type="application/problem+json",
@@ -83,8 +85,14 @@ def _redis_away(error: RedisAwayError) -> Problem:
 
 
 def _no_answer(error: NoAnswerError) -> Problem:
+    log.warning("nobody took a call", error=str(error))
     detail = f"{error}: is one running? Nothing was changed."
     return Problem(503, detail, {"Retry-After": "2"})
+
+
+def _no_reply(error: NoReplyError) -> Problem:
+    log.warning("a call was not answered", error=str(error))
+    return Problem(504, f"{error}; look at /status before you try again.")
 
 
 _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
@@ -94,7 +102,7 @@ _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     MalformedError: lambda error: Problem(422, str(error)),
     RedisAwayError: _redis_away,
     NoAnswerError: _no_answer,
-    NoReplyError: lambda error: Problem(504, f"{error}; look at /status before you try again."),
+    NoReplyError: _no_reply,
 }
 EXPECTED = tuple(_PROBLEMS)  # the errors for which as_problem has an answer
 

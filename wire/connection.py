@@ -6,8 +6,10 @@ import functools
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar, cast
+from weakref import WeakSet
 
 import redis
+from prometheus_client import Counter
 from redis._parsers import Encoder
 from redis.backoff import NoBackoff
 from redis.connection import PythonRespSerializer
@@ -22,6 +24,10 @@ CALL_TIMEOUT_S = 5.0  # Redis answers within milliseconds or is away
 MAX_BLOCK_S = 2.0  # the longest blocking pop; well under CALL_TIMEOUT_S
 RECONNECT_S = 0.5
 LISTEN_S = 0.5  # so long, at most, a follower takes to notice that it shall stop
+
+RECONNECTS = Counter("inkling_redis_reconnects", "Connections to Redis that were made anew")
+ERRORS = Counter("inkling_redis_errors", "Calls that Redis did not answer as it should")
+_known: WeakSet[Any] = WeakSet()  # connections that were made before
 
 
 class RedisAwayError(Exception):
@@ -48,7 +54,16 @@ def connect(url: str) -> redis.Redis:
         # hiredis packs a command into one string: for weights, half a millisecond of copying under
         # the interpreter's lock. This one sends what is large as it is.
         command_packer=PythonRespSerializer(PACKED_BYTES, ENCODER.encode),
+        redis_connect_func=_greet,
     )
+
+
+def _greet(connection: Any) -> None:
+    """Begin to talk over a connection that was just made, and count it if it broke before."""
+    if connection in _known:
+        RECONNECTS.inc()
+    _known.add(connection)
+    connection.on_connect()
 
 
 def reaches_redis(method: Callable[P, R]) -> Callable[P, R]:
@@ -59,6 +74,7 @@ def reaches_redis(method: Callable[P, R]) -> Callable[P, R]:
         try:
             return method(*args, **kwargs)
         except redis.RedisError as error:
+            ERRORS.inc()
             raise RedisAwayError(f"Redis is away: {error}") from error
 
     return translated
@@ -89,5 +105,6 @@ def follow(
                     else:
                         yield bytes(message["data"]) if message else b""
         except redis.RedisError as error:
+            ERRORS.inc()
             yield RedisAwayError(f"Redis is away: {error}")
             stop.wait(RECONNECT_S)
