@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -21,6 +21,7 @@ from ops.access import guarded
 from ops.headers import HEADERS
 from ops.http import KEEP_ALIVE_S, JoinedProtocol
 from ops.limits import Limited
+from ops.requests import Requests
 from ops.settings import Settings
 from ops.websocket import PING_S, PONG_S, FrameProtocol
 from wire.controls import MAX_SET_WEIGHTS_BYTES
@@ -28,6 +29,7 @@ from wire.controls import MAX_SET_WEIGHTS_BYTES
 Reasons = Callable[[], Sequence[str]]
 # A signal over its limit gets an Error; one over this ends the connection (close code 1009).
 MAX_MESSAGE_BYTES = 2 * MAX_SET_WEIGHTS_BYTES
+READY = Gauge("inkling_ready", "Whether the process can do its job, as /readyz says")
 log = structlog.get_logger()
 
 
@@ -45,6 +47,8 @@ def health_routes(reasons: Reasons) -> list[Route]:
         return JSONResponse({"ready": not missing, "reasons": missing}, 503 if missing else 200)
 
     async def metrics(_: Request) -> Response:
+        READY.set(not await run_in_threadpool(reasons))
+        # Here, in the event loop, which is where some of what is measured lives.
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     return [
@@ -58,7 +62,7 @@ def server_for(app: ASGIApp, settings: Settings) -> uvicorn.Server:
     """Return the HTTP server that all services use; its `run()` serves until SIGTERM or SIGINT."""
     return uvicorn.Server(
         uvicorn.Config(
-            guarded(Limited(app, settings), settings),
+            Requests(guarded(Limited(app, settings), settings)),
             interface="asgi3",
             headers=list(HEADERS.items()),
             host=settings.host,

@@ -6,18 +6,25 @@ import logging
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from ops.settings import Settings, unknown_names
+from wire.keys import DEFAULT_RUN
+from wire.request_id import REQUEST_ID
 
 
 def start_logs(settings: Settings, service: str) -> None:
-    """Set up logging for this process; every line names `service`. Uvicorn's lines come along."""
+    """Set up logging for this process; every line names `service`. Uvicorn's lines come along.
+
+    A line that belongs to a call from outside has its request id; a JSON line has the run, too.
+    """
     as_text = settings.log_format == "text" or (
         settings.log_format == "auto" and sys.stderr.isatty()
     )
+    of_run = {} if as_text else {"run": DEFAULT_RUN}
     shared: list[Processor] = [
-        lambda _, __, event: {**event, "service": service},
+        lambda _, __, event: {**event, "service": service, **of_run},
+        _add_request_id,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if as_text else "iso", utc=not as_text),
         structlog.processors.format_exc_info,
@@ -50,3 +57,8 @@ def start_logs(settings: Settings, service: str) -> None:
     )
     for sentence in unknown_names():
         structlog.get_logger().warning(sentence)
+
+
+def _add_request_id(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    request_id = REQUEST_ID.get()
+    return {**event, "request_id": request_id} if request_id else event

@@ -19,6 +19,7 @@ from starlette.types import Receive
 from wire.calls import NoAnswerError, NoReplyError
 from wire.codec import MalformedError
 from wire.connection import RedisAwayError, RedisFullError, RedisSilentError
+from wire.request_id import REQUEST_ID
 
 MAX_SHOWN = 80  # characters of a wrong value that an answer repeats
 log = structlog.get_logger()
@@ -66,12 +67,16 @@ def _describe_one(fault: dict[str, Any]) -> str:
 def problem_response(
     status: int, detail: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """Return the answer for an error; 503 always says when to try again."""
+    """Return the answer for an error, with the id by which the logs can be searched.
+
+    503 always says when to try again.
+    """
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers = {"Retry-After": "2", **(headers or {})}
+    request_id = REQUEST_ID.get()
     return JSONResponse(
         {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status,
-         "detail": detail},
+         "detail": detail, **({"request_id": request_id} if request_id else {})},
         status,
         headers,
         media_type="application/problem+json",
@@ -103,8 +108,14 @@ def _redis_full(error: RedisFullError) -> Problem:
 
 
 def _no_answer(error: NoAnswerError) -> Problem:
+    log.warning("nobody took a call", error=str(error))
     detail = f"{error}: is one running? Nothing was changed."
     return Problem(503, detail, {"Retry-After": "2"})
+
+
+def _no_reply(error: NoReplyError) -> Problem:
+    log.warning("a call was not answered", error=str(error))
+    return Problem(504, f"{error}; look at /status before you try again.")
 
 
 _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
@@ -118,7 +129,7 @@ _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     # Nobody hears it: the client has gone, or was cut off for being slow.
     ClientDisconnect: lambda _: Problem(400, "the connection ended before the body did"),
     NoAnswerError: _no_answer,
-    NoReplyError: lambda error: Problem(504, f"{error}; look at /status before you try again."),
+    NoReplyError: _no_reply,
 }
 EXPECTED = tuple(_PROBLEMS)  # the errors for which as_problem has an answer
 

@@ -40,7 +40,8 @@ def detail_of(answer: httpx.Response, status: int) -> str:
     assert answer.status_code == status, answer.text[:300]
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
-    assert set(problem) == {"type", "title", "status", "detail"}
+    assert set(problem) == {"type", "title", "status", "detail", "request_id"}
+    assert problem["request_id"] == answer.headers["x-request-id"]
     assert problem["status"] == status
     assert problem["type"] == "about:blank"
     detail: str = problem["detail"]

@@ -12,6 +12,7 @@ import redis
 from wire.codec import MalformedError
 from wire.connection import MAX_BLOCK_S, reaches_redis
 from wire.keys import Keys
+from wire.request_id import REQUEST_ID
 from wire.wanted import push_wake
 
 T = TypeVar("T")
@@ -64,10 +65,14 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Call(msgspec.Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
-    """One call, as it waits in the list of its service."""
+    """One call, as it waits in the list of its service.
+
+    `request_id` is that of the call from outside to which it belongs.
+    """
 
     name: str
     request: T
+    request_id: str = ""
 
 
 class NoAnswerError(Exception):
@@ -98,7 +103,7 @@ class Calls:
         when one did, but sent no reply within the whole of it, MalformedError for what is none.
         """
         name = uuid.uuid4().hex
-        data = msgspec.msgpack.encode(Call(name, request))
+        data = msgspec.msgpack.encode(Call(name, request, REQUEST_ID.get()))
         with self._client.pipeline(transaction=True) as pipe:
             pipe.rpush(self._keys.calls(service), data)
             push_wake(pipe, self._keys)

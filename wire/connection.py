@@ -7,8 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar, cast
+from weakref import WeakSet
 
 import redis
+from prometheus_client import Counter
 from redis._parsers import Encoder
 from redis.backoff import NoBackoff
 from redis.connection import PythonRespSerializer
@@ -24,6 +26,10 @@ MAX_BLOCK_S = 1.0  # the longest blocking pop; well under CALL_TIMEOUT_S
 RECONNECT_S = 0.5
 SILENCE_S = 2.0  # after so long without news, a follower asks Redis whether it is there
 LISTEN_S = 0.5  # so long, at most, a follower takes to notice that it shall stop
+
+RECONNECTS = Counter("inkling_redis_reconnects", "Connections to Redis that were made anew")
+ERRORS = Counter("inkling_redis_errors", "Calls that Redis did not answer as it should")
+_known: WeakSet[Any] = WeakSet()  # connections that were made before
 
 
 class RedisAwayError(Exception):
@@ -106,7 +112,16 @@ def connect(url: str) -> redis.Redis:
         # hiredis packs a command into one string: for weights, half a millisecond of copying under
         # the interpreter's lock. This one sends what is large as it is.
         command_packer=PythonRespSerializer(PACKED_BYTES, ENCODER.encode),
+        redis_connect_func=_greet,
     )
+
+
+def _greet(connection: Any) -> None:
+    """Begin to talk over a connection that was just made, and count it if it broke before."""
+    if connection in _known:
+        RECONNECTS.inc()
+    _known.add(connection)
+    connection.on_connect()
 
 
 def reaches_redis(method: Callable[P, R]) -> Callable[P, R]:
@@ -123,9 +138,11 @@ def reaches_redis(method: Callable[P, R]) -> Callable[P, R]:
                 client.outage.ask(client)
             return method(*args, **kwargs)
         except redis.TimeoutError as error:
+            ERRORS.inc()
             client.outage.begin()
             raise RedisSilentError(f"Redis is away: {error}") from error
         except redis.RedisError as error:
+            ERRORS.inc()
             for words, meaning in _FULL.items():
                 if words in str(error):
                     raise RedisFullError(f"Redis can keep no more: {meaning}") from error
@@ -169,5 +186,6 @@ def follow(
                         is_news = message is not None and message["type"] == "message"
                         yield bytes(message["data"]) if message and is_news else b""
         except redis.RedisError as error:
+            ERRORS.inc()
             yield RedisAwayError(f"Redis is away: {error}")
             stop.wait(RECONNECT_S)

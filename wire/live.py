@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
 import redis
+from prometheus_client import Histogram
 
 from wire.codec import MalformedError, decode, decode_snapshot, encode, encode_snapshot
 from wire.connection import RedisAwayError, follow, reaches_redis
 from wire.curve import MAX_TEST_POINTS
 from wire.keys import Keys
 from wire.messages import Evaluation, Snapshot, TestPoint
+from wire.request_id import REQUEST_ID
 
 MAX_TO_EVALUATE = 64
+
+SWAP_SECONDS = Histogram(
+    "inkling_weights_swap_seconds", "From the news of new weights until they are taken into use",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
+)  # fmt: skip
 
 # The trainer publishes only while it holds the lease, and only successors of the weights that it
 # knows of: whoever replaced them in the meantime wins. (A generation that is older than its own is
@@ -34,14 +42,14 @@ return 1
 
 # People's weights replace whatever is live, as long as their version is the newest. In the same
 # moment, the trainer may be asked for some iterations (as wire.wanted spells a Start).
-# ARGV: version, bytes, iterations or 0
+# ARGV: version, bytes, iterations or 0, request id
 _REPLACE: Final = """
 local live = tonumber(redis.call('HGET', KEYS[1], 'version') or '0')
 if live >= tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'version', ARGV[1], 'bytes', ARGV[2])
 redis.call('PUBLISH', KEYS[2], ARGV[1])
 if ARGV[3] ~= '0' then
-  redis.call('HSET', KEYS[3], 'training', 1, 'iterations', ARGV[3])
+  redis.call('HSET', KEYS[3], 'training', 1, 'iterations', ARGV[3], 'request_id', ARGV[4])
   redis.call('HINCRBY', KEYS[3], 'started', 1)
   redis.call('HINCRBY', KEYS[3], 'revision', 1)
 end
@@ -133,7 +141,12 @@ class LiveWeights:
         return bool(
             self._replace(
                 keys=[keys.weights, keys.weights_news, keys.settings, keys.wake],
-                args=[snapshot.info.version, encode_snapshot(snapshot), train or 0],
+                args=[
+                    snapshot.info.version,
+                    encode_snapshot(snapshot),
+                    train or 0,
+                    REQUEST_ID.get(),
+                ],
             )
         )
 
@@ -171,6 +184,7 @@ class LiveWeights:
                 continue
             if news is not None and (not news.isdigit() or int(news) <= seen):
                 continue
+            heard = time.perf_counter()
             try:
                 snapshot = self.latest()
             except (RedisAwayError, MalformedError) as error:
@@ -180,7 +194,8 @@ class LiveWeights:
                 continue
             if news is None or snapshot.info.version > seen:
                 seen = snapshot.info.version
-                yield snapshot
+                yield snapshot  # whoever follows binds a name to it, and goes on
+                SWAP_SECONDS.observe(time.perf_counter() - heard)
 
     # --- evaluation -------------------------------------------------------------------------
     @reaches_redis

@@ -78,7 +78,7 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The settings that a run shall have.
 
     `revision` grows with every change. `iterations` belongs to the Start of revision `started`:
-    None trains until Stop.
+    None trains until Stop. `request_id` is that of the call that changed them last.
     """
 
     batch_size: BatchSize
@@ -89,6 +89,7 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
     iterations: Annotated[int, Meta(ge=1)] | None = None
     started: Count = 0
     revision: Count = 0
+    request_id: Annotated[str, Meta(max_length=64)] = ""
 
 
 class Mark(Struct, frozen=True, forbid_unknown_fields=True):

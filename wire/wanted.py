@@ -12,8 +12,9 @@ from wire.codec import MalformedError
 from wire.connection import reaches_redis
 from wire.keys import Keys
 from wire.messages import RunSettings
+from wire.request_id import REQUEST_ID
 
-Changes = Mapping[str, int | float | None]
+Changes = Mapping[str, int | float | str | None]
 
 
 def push_wake(pipe: Any, keys: Keys) -> None:
@@ -62,7 +63,8 @@ class Wanted:
     def change(self, changes: Changes) -> int:
         """Change settings (None removes one), wake the trainer, return the new revision."""
         with self._client.pipeline(transaction=True) as pipe:
-            change_settings(pipe, self._keys, changes)
+            caller = {"request_id": REQUEST_ID.get() or None}
+            change_settings(pipe, self._keys, {**changes, **caller})
             push_wake(pipe, self._keys)
             *_, revision, _, _ = pipe.execute()
         return int(revision)

@@ -18,6 +18,7 @@ from prometheus_client import Counter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
+from ops.disk import measure_disk
 from ops.health import health_routes
 from ops.problems import Problem, install_problems, read_body
 from ops.settings import Settings
@@ -198,6 +199,7 @@ def samples_json(source: Split, rows: NDArray[np.integer]) -> bytes:
 def create_app(bus: Bus, settings: Settings) -> FastAPI:
     """Return the data API as an ASGI application."""
     service = DataService(bus, settings)
+    measure_disk("datasets", settings.cache_dir)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ import threading
 import time
 
 import structlog
+from prometheus_client import Gauge
 
 from services.data.reports import Reports
 from wire.bus import Bus
@@ -16,6 +17,9 @@ from wire.messages import Evaluation, Snapshot
 INTERVAL_S = 1.0  # live weights are measured that often at most: about 3 % of a core
 WAIT_S = 0.5
 
+TEST_ACCURACY = Gauge(
+    "inkling_data_test_accuracy_ratio", "Accuracy of the live weights on the test set, 0 to 1"
+)
 log = structlog.get_logger()
 
 
@@ -83,6 +87,7 @@ class Evaluator:
         report = self._reports.measure(snapshot)
         if live:
             self._reports.keep_live(report)
+            TEST_ACCURACY.set(report.outcome.accuracy)
         test_acc = report.outcome.accuracy
         info = snapshot.info
         self._bus.live.publish_evaluation(Evaluation(info.version, info.iteration, test_acc, live))

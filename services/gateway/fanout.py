@@ -20,6 +20,9 @@ from services.gateway.weights import Precision, WeightsStream
 VIEWERS = Gauge("inkling_gateway_viewers", "Viewers connected")
 FRAMES = Counter("inkling_gateway_frames", "Frames sent to viewers")
 MERGED = Counter("inkling_gateway_merged_frames", "News that travelled with later ones")
+LAG = Gauge(
+    "inkling_gateway_viewer_lag_frames", "News that the slowest viewer has not been sent yet"
+)
 AT_ONCE = 64  # viewers that are written to before others get their turn on the loop
 MAX_SHARED = 16  # encoded news that are kept: those who are equally far behind get the same
 
@@ -81,12 +84,18 @@ class Fanout:
                 loop.call_soon_threadsafe(self._news.set)
 
         self._run.on_news = self._weights.on_weights = wake
+        LAG.set_function(self._lag)
         self._passing = loop.create_task(self._pass_on())
 
     def stop(self) -> None:
         """Pass on no more."""
         if self._passing is not None:
             self._passing.cancel()
+
+    def _lag(self) -> int:
+        """Return by how many news the slowest viewer is behind; called in the event loop."""
+        seen = [viewer.seen for viewer in self._viewers if viewer.seen is not None]
+        return self._run.number - min(seen, default=self._run.number)
 
     async def serve(self, viewer: Viewer) -> None:
         """Send the whole curve, then all news, until the connection ends."""

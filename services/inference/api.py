@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -11,7 +10,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import FastAPI, Query, Request, Response
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
@@ -28,6 +27,7 @@ from ops.problems import (
     problem_response,
     receive_body,
 )
+from ops.requests import ROUTE
 from ops.settings import Settings
 from services.inference.images import (
     BYTES_TYPE,
@@ -48,10 +48,6 @@ SMALL_BYTES = {**dict.fromkeys(JSON_TYPES, 64 * 2**10), BYTES_TYPE: 256 * 2**10}
 VERSION_HEADER, ITERATION_HEADER = "Inkling-Version", "Inkling-Iteration"
 
 IMAGES = Counter("inkling_inference_images", "Images classified")
-SECONDS = Histogram(
-    "inkling_inference_seconds", "Time to answer POST /infer, body at hand",
-    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5),
-)  # fmt: skip
 
 
 class Options(BaseModel):
@@ -190,6 +186,7 @@ class Inference(FastAPI):
         if scope["type"] != "http" or scope["path"] != "/infer" or scope["method"] != "POST":
             await super().__call__(scope, receive, send)
             return
+        scope[ROUTE] = "/infer"
         try:
             answer = await self._infer(scope, receive)
         except EXPECTED as error:
@@ -249,7 +246,6 @@ class Answer(NamedTuple):
 
 def classify(predictor: Predictor, body: bytes, wanted: Wanted) -> Answer:
     """Return the answer for a body; raise Problem."""
-    started = time.perf_counter()
     images, many = read_images(body, wanted)
     outcome = predictor.predict(images)
     if outcome is None:
@@ -274,7 +270,6 @@ def classify(predictor: Predictor, body: bytes, wanted: Wanted) -> Answer:
             (VERSION_HEADER.lower().encode(), str(info["version"]).encode()),
             (ITERATION_HEADER.lower().encode(), str(info["iteration"]).encode()),
         ]
-    SECONDS.observe(time.perf_counter() - started)
     return Answer(content, headers)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from services.trainer.metrics import DUPLICATES, REISSUED
 from wire.codec import MalformedError
 from wire.flow import DataFlow, Woken
 from wire.messages import Batch, DataSetInfo, Ticket
@@ -42,6 +43,7 @@ class Waiting:
     """A ticket without its batch. `missing_since` is when it was first seen in no list."""
 
     ticket: Ticket
+    issued_at: float = field(default_factory=time.monotonic)
     missing_since: float | None = None
 
 
@@ -86,6 +88,12 @@ class Feed:
         """Seconds spent waiting for data so far, the present wait included."""
         since = self._waiting_since
         return self._waited_s + (time.monotonic() - since if since is not None else 0.0)
+
+    @property
+    def ticket_age_s(self) -> float:
+        """How long ago the ticket of the next batch was issued; 0 if the batch is here."""
+        due = self._waiting.get(self._next_number)
+        return time.monotonic() - due.issued_at if due is not None else 0.0
 
     def next_batch(self, cache_size: int) -> Batch | None:
         """Return the next batch in the order of the tickets.
@@ -148,7 +156,9 @@ class Feed:
             return
         waiting = self._waiting.get(batch.number) if batch.stream == self.stream else None
         if waiting is None:
-            self.duplicates += batch.stream == self.stream
+            is_duplicate = batch.stream == self.stream
+            self.duplicates += is_duplicate
+            DUPLICATES.inc(is_duplicate)
             return
         if len(batch.labels) != waiting.ticket.batch_size:
             log.warning("dropped a batch of the wrong size", number=batch.number)
@@ -202,4 +212,5 @@ class Feed:
         if lost:
             self.flow.push_tickets(lost, first=True)
             self.reissued += len(lost)
+            REISSUED.inc(len(lost))
             log.info("issued lost tickets again", tickets=len(lost), first=lost[0].number)

@@ -20,6 +20,7 @@ from wire.calls import Reply, Tune
 from wire.codec import MalformedError
 from wire.connection import RedisAwayError
 from wire.messages import Batch, MarkKind, Origin, RunSettings, Snapshot
+from wire.request_id import working_for
 
 STANDBY_S = 0.5
 LOOK_S = 1.0  # the trainer looks at what is wanted that often, even if nothing wakes it
@@ -164,7 +165,8 @@ class Trainer:
         while isinstance(call := self._bus.calls.take("trainer", Tune), MalformedError):
             log.warning("dropped a call", error=str(call))
         if call is not None:
-            self._bus.calls.answer(call.name, self._tune(call.request))
+            with working_for(call.request_id):
+                self._bus.calls.answer(call.name, self._tune(call.request))
             self._looked_at = 0.0  # there may be more
 
     def _follow(self, settings: RunSettings, generation: int) -> None:
@@ -180,11 +182,21 @@ class Trainer:
             if state.training and not settings.training:
                 self._reporter.tell()  # the last iteration at once, its weights after it
             recut = state.obey(settings) or recut
+            self._log_settings(settings)
             changed = True
         if self._follow_dataset() or recut:
             self._cut_anew()
         if changed:
             self._reporter.flush()
+
+    def _log_settings(self, settings: RunSettings) -> None:
+        """Log what is obeyed from now on, as part of the call that asked for it."""
+        with working_for(settings.request_id):
+            log.info(
+                "obeying settings", revision=settings.revision, training=self._state.training,
+                iterations=settings.iterations, batch_size=settings.batch_size,
+                lrate=settings.learning_rate, cache_size=settings.cache_size,
+            )  # fmt: skip
 
     def _adopt(self, generation: int) -> bool:
         """Go on from the weights that were put in place of the run's; return whether to recut."""
@@ -247,6 +259,7 @@ class Trainer:
         if not self._reporter.flush("tune"):  # what is live now does not follow from these
             detail = "other weights came in at the same time; the step was not taken. Try again."
             return Reply(status=503, detail=detail)
+        log.info("tuned", samples=len(request.labels), loss=loss, version=self._reporter.version)
         return Reply(version=self._reporter.version, loss=loss)
 
     # --- taking and leaving the lead --------------------------------------------------------

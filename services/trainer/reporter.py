@@ -10,6 +10,7 @@ from collections import deque
 import msgspec
 import structlog
 
+from services.trainer import metrics
 from services.trainer.feed import Feed
 from services.trainer.state import State
 from services.trainer.workers import WorkerRates
@@ -110,6 +111,7 @@ class Reporter:
         asked_at = time.monotonic()
         if self.token is not None and not self._bus.training.renew(self.token):
             log.warning("lost the lease", token=self.token)
+            metrics.LEASES_LOST.inc()
             self.token = None
         self._renewed_at = asked_at
         return self.token is not None
@@ -165,6 +167,7 @@ class Reporter:
             if self._stirred.wait(FRAME_S if self._state.training else IDLE_FRAME_S):
                 self._stirred.clear()
             if self.token is None or self._done:
+                metrics.stand_by()
                 continue
             try:
                 with self.telling:
@@ -178,6 +181,7 @@ class Reporter:
     def _report(self, now: float) -> None:
         if now - self._renewed_at >= RENEW_S:
             self._workers = self._worker_rates.follow(self._bus.flow.workers())
+            metrics.DATA_WORKERS.set(len(self._workers))
             if not self.renew():
                 return
         if self._offered is not None:
@@ -213,6 +217,7 @@ class Reporter:
             if self.token is not None:
                 self._bus.training.save(checkpoint, self.curve, token=self.token)
             self._saved_at = self._weights_at
+            metrics.CHECKPOINTS.inc()
         return True
 
     def _collect(self) -> History:
@@ -232,6 +237,8 @@ class Reporter:
             samples += point[3]
         history = History(iteration, loss, acc, marks)
         self._rates.append((time.monotonic(), samples))
+        metrics.ITERATIONS.inc(len(iteration))
+        metrics.SAMPLES.inc(samples)
         if iteration or marks:
             self.curve.extend(history, self._start_of(history))
         return history
@@ -276,7 +283,8 @@ class Reporter:
 
     def _signal(self, now: float, history: History, training: bool) -> ResponseSignal:
         state, feed, dataset = self._state, self.feed, self.dataset
-        _, queued = self._bus.flow.lengths() if feed else (0, 0)
+        tickets, queued = self._bus.flow.lengths() if feed else (0, 0)
+        self._measure(tickets, queued, training)
         waiting, ready = (feed.waiting_count, feed.ready_count) if feed else (0, 0)
         iteration = history.iteration[-1] if history.iteration else state.iteration
         return ResponseSignal(
@@ -304,6 +312,17 @@ class Reporter:
             history_from=self._start_of(history),
         )
 
+    def _measure(self, tickets: int, batches: int, training: bool) -> None:
+        """Tell /metrics how the run stands."""
+        metrics.LEADING.set(1)
+        metrics.TRAINING.set(training)
+        metrics.ITERATION.set(self._state.iteration)
+        if self._state.loss is not None:
+            metrics.LOSS.set(self._state.loss)
+        metrics.TICKETS.set(tickets)
+        metrics.BATCHES.set(batches)
+        metrics.TICKET_AGE.set(self.feed.ticket_age_s if self.feed and training else 0)
+
     def _word(self, now: float, training: bool) -> TrainerState:
         """Return the trainer's state: starved if it mostly waited since last asked."""
         if not training:
@@ -311,7 +330,9 @@ class Reporter:
         if self.feed is None:
             return "waiting for data"
         waited_s = self.feed.waited_s
-        share = (waited_s - self._waited_s) / max(now - self._judged_at, 1e-3)
+        newly_s = max(0.0, waited_s - self._waited_s)  # a new feed begins at 0
+        metrics.WAIT_SECONDS.inc(newly_s)
+        share = newly_s / max(now - self._judged_at, 1e-3)
         self._waited_s, self._judged_at = waited_s, now
         return "waiting for data" if share > STARVED_SHARE else "training"
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response
-from prometheus_client import Histogram
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from nn.normalize import normalize
+from ops.disk import measure_disk
 from ops.etags import etag_of, has_already
 from ops.health import health_routes
 from ops.problems import Problem, install_problems, read_body
@@ -33,11 +32,6 @@ from wire.connection import RedisAwayError
 
 MAX_BODY_BYTES = 8 * 2**20
 MAX_TRAIN = 10_000_000
-
-SECONDS = Histogram(
-    "inkling_weights_seconds", "Time to answer", ["method", "path"],
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-)  # fmt: skip
 
 AskedFormat = Annotated[Format | None, Query(description="The format; without it the headers tell")]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -82,6 +76,7 @@ class TuneAnswer(BaseModel):
 def create_app(bus: Bus, settings: Settings) -> FastAPI:
     """Return the weights service as an ASGI application."""
     store = Store(settings.weights_dir)
+    measure_disk("weights", settings.weights_dir)
     adoption, evaluations = Adoption(bus), Evaluations(bus, store)
     replacement = Replacement(bus, store, settings, adoption, evaluations)
     recorder = Recorder(bus, store, replacement, adoption, evaluations, settings.checkpoint_s)
@@ -100,7 +95,6 @@ def create_app(bus: Bus, settings: Settings) -> FastAPI:
     app.state.reasons, app.state.store = reasons, store
     install_problems(app)
     app.router.routes.extend(health_routes(reasons))
-    app.middleware("http")(_timed)
     app.include_router(_live_routes(bus, replacement))
     app.include_router(version_routes(bus, store, replacement))
     return app
@@ -191,15 +185,6 @@ def _headers(version: int, kind: Format) -> dict[str, str]:
     if kind is not Format.JSON:
         headers["Content-Disposition"] = f'attachment; filename="inkling-{version}.{kind}"'
     return headers
-
-
-async def _timed(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    started = time.perf_counter()
-    response = await call_next(request)
-    route = request.scope.get("route")
-    if route is not None:
-        SECONDS.labels(request.method, route.path).observe(time.perf_counter() - started)
-    return response
 
 
 def _store_trouble(store: Store) -> str | None:

@@ -20,6 +20,7 @@ from wire.calls import Call, Fetch, Reply, Restore, Upload
 from wire.codec import MalformedError, encode_snapshot
 from wire.connection import RECONNECT_S, RedisAwayError
 from wire.messages import Evaluation, Snapshot
+from wire.request_id import working_for
 
 TICK_S = 0.5  # how soon after the end of a training its last weights are kept
 RETRY_S = 5.0  # after the disk was full
@@ -144,6 +145,9 @@ class Recorder:
             try:
                 if isinstance(news, Evaluation):
                     self._store.note_test_accuracy(news.version, news.test_acc)
+                    if not news.live:  # one that is in the history, which asked for it
+                        log.info("test accuracy", version=news.version, iteration=news.iteration,
+                                 test_acc=round(news.test_acc, 4))  # fmt: skip
                 else:
                     self._bus.live.raise_version(self._store.highest())
                     self._replacement.put_back()
@@ -162,7 +166,8 @@ class Recorder:
                 if isinstance(call, MalformedError):
                     log.warning("dropped a call", error=str(call))
                 elif call is not None:
-                    self._bus.calls.answer(call.name, self._reply(call))
+                    with working_for(call.request_id):
+                        self._bus.calls.answer(call.name, self._reply(call))
             except RedisAwayError as error:
                 self._complain("calls", error)
                 self._stop.wait(RECONNECT_S)

@@ -18,6 +18,7 @@ PROGRAM = """
 import logging, structlog
 from ops.logs import start_logs
 from ops.settings import read_settings
+from wire.request_id import working_for
 early = structlog.get_logger()
 start_logs(read_settings(), "tester")
 log = structlog.get_logger()
@@ -30,6 +31,9 @@ try:
     {}["key"]
 except KeyError:
     log.exception("it broke")
+with working_for("call-7"):
+    log.info("for somebody")
+    logging.getLogger("uvicorn.error").error("the server for somebody")
 """
 
 
@@ -54,7 +58,7 @@ def parsed(**settings: str) -> list[dict[str, Any]]:
 
 
 def test_json_lines_where_nobody_reads_along() -> None:
-    hello, early, server, broke = parsed()
+    hello, early, server, broke, *_ = parsed()
     assert hello["event"] == "hello"
     assert (hello["version"], hello["name"], hello["level"]) == (7, "ink", "info")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", hello["timestamp"])
@@ -68,8 +72,19 @@ def test_json_lines_where_nobody_reads_along() -> None:
 def test_every_line_names_the_service() -> None:
     assert {line["service"] for line in parsed()} == {"tester"}
     text = [line for line in lines(LOG_FORMAT="text") if re.match(r"\d\d:\d\d:\d\d ", line)]
-    assert len(text) == 4
+    assert len(text) == 6
     assert all("service=tester" in line for line in text)
+
+
+def test_a_json_line_names_the_run() -> None:
+    assert {line["run"] for line in parsed()} == {"default"}
+    assert not any("run=" in line for line in lines(LOG_FORMAT="text"))
+
+
+def test_what_belongs_to_a_call_has_its_id() -> None:
+    ids = [line.get("request_id") for line in parsed()]
+    assert ids == [None, None, None, None, "call-7", "call-7"]
+    assert sum("request_id=call-7" in line for line in lines(LOG_FORMAT="text")) == 2
 
 
 def test_text_is_for_people() -> None:
@@ -78,7 +93,7 @@ def test_text_is_for_people() -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "count"), [("debug", 5), ("info", 4), ("warning", 3), ("error", 2)]
+    ("level", "count"), [("debug", 7), ("info", 6), ("warning", 4), ("error", 3)]
 )
 def test_the_level_is_the_least_that_is_logged(level: str, count: int) -> None:
     assert len(parsed(LOG_LEVEL=level)) == count

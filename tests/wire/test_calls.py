@@ -15,6 +15,7 @@ from wire.calls import Call, NoAnswerError, NoReplyError, Reply, Restore, Tune, 
 from wire.codec import MalformedError
 from wire.flow import Woken
 from wire.keys import Keys
+from wire.request_id import working_for
 
 KEYS = Keys()
 SHORT_S = 0.4  # a deadline for calls that nobody answers
@@ -139,3 +140,18 @@ def test_an_answer_that_is_none_is_refused(bus: Bus, redis_server: RedisServer) 
     with pytest.raises(MalformedError, match="no Reply"):
         bus.calls.call("weights", Restore(1))
     taker.join()
+
+
+def test_a_call_carries_the_request_id_of_its_caller(bus: Bus) -> None:
+    ids: list[str] = []
+
+    def note(call: Call[Any]) -> Reply:
+        ids.append(call.request_id)
+        return Reply()
+
+    server = serve(bus, note, count=2)
+    with working_for("outside-1"):
+        bus.calls.call("weights", Restore(7))
+    bus.calls.call("weights", Restore(7))
+    server.join()
+    assert ids == ["outside-1", ""]

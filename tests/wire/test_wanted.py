@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from tests.examples import snapshot_of
 from tests.running import RedisServer
 from wire.bus import Bus
 from wire.codec import MalformedError
 from wire.flow import Woken
 from wire.keys import Keys
 from wire.messages import RunSettings
+from wire.request_id import working_for
 
 KEYS = Keys()
 DEFAULTS = RunSettings(batch_size=128, learning_rate=0.1, cache_size=16, seed=3)
@@ -115,3 +117,14 @@ def test_settings_survive_a_restart_of_redis(own_redis: RedisServer) -> None:
     settings, _ = bus.wanted.look(DEFAULTS)
     assert (settings.training, settings.iterations, settings.batch_size) == (True, 9, 32)
     bus.close()
+
+
+def test_settings_tell_which_call_changed_them_last(bus: Bus) -> None:
+    with working_for("outside-1"):
+        bus.wanted.change({"batch_size": 64})
+    assert bus.wanted.look(DEFAULTS)[0].request_id == "outside-1"
+    bus.wanted.change({"batch_size": 32})
+    assert bus.wanted.look(DEFAULTS)[0].request_id == ""
+    with working_for("outside-2"):
+        assert bus.live.replace(snapshot_of(3, 0, "reset"), train=5)
+    assert bus.wanted.look(DEFAULTS)[0].request_id == "outside-2"

@@ -655,4 +655,7 @@ def test_the_version_in_use_is_measured(client: httpx.Client) -> None:
     metrics = client.get("/metrics").text
     assert "inkling_inference_version" in metrics
     assert "inkling_inference_images_total" in metrics
-    assert "inkling_inference_seconds_count" in metrics
+    assert (
+        'inkling_http_request_duration_seconds_count{method="POST",route="/infer",status="200"}'
+        in metrics
+    )

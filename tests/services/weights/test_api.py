@@ -694,4 +694,7 @@ def test_metrics(client: httpx.Client) -> None:
     text = client.get("/metrics").text
     assert "inkling_weights_versions 1.0" in text
     assert "inkling_weights_refused_total" in text
-    assert 'inkling_weights_seconds_count{method="DELETE",path="/weights"}' in text
+    assert (
+        'inkling_http_request_duration_seconds_count{method="DELETE",route="/weights",status="200"}'
+        in text
+    )
