@@ -13,6 +13,8 @@ from redis.backoff import NoBackoff
 from redis.connection import PythonRespSerializer
 from redis.retry import Retry
 
+from wire.codec import MalformedError, UnusableError
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -52,7 +54,10 @@ def connect(url: str) -> redis.Redis:
 
 
 def reaches_redis(method: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a method that calls Redis: whatever keeps Redis from answering is RedisAwayError."""
+    """Decorate a method that calls Redis: whatever keeps Redis from answering is RedisAwayError.
+
+    What it answers and cannot be read is UnusableError.
+    """
 
     @functools.wraps(method)
     def translated(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -60,6 +65,8 @@ def reaches_redis(method: Callable[P, R]) -> Callable[P, R]:
             return method(*args, **kwargs)
         except redis.RedisError as error:
             raise RedisAwayError(f"Redis is away: {error}") from error
+        except MalformedError as error:
+            raise UnusableError(str(error)) from error
 
     return translated
 
