@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from wire.calls import NoAnswerError, NoReplyError
-from wire.codec import MalformedError
+from wire.codec import MalformedError, UnusableError
 from wire.connection import RedisAwayError, RedisFullError, RedisSilentError
 from wire.request_id import REQUEST_ID
 
@@ -118,11 +118,17 @@ def _no_reply(error: NoReplyError) -> Problem:
     return Problem(504, f"{error}; look at /status before you try again.")
 
 
+def _unusable(error: UnusableError) -> Problem:
+    log.warning("what redis holds is not usable", error=str(error))
+    return Problem(503, f"What Redis holds is not usable: {error}.", {"Retry-After": "2"})
+
+
 _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     Problem: lambda error: error,
     RequestValidationError: lambda error: Problem(422, describe(error.errors())),
     ValidationError: lambda error: Problem(422, describe(error.errors())),
     MalformedError: lambda error: Problem(422, str(error)),
+    UnusableError: _unusable,
     RedisAwayError: _redis_away,
     RedisSilentError: _redis_silent,
     RedisFullError: _redis_full,

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import time
 import uuid
+from http import HTTPStatus
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
+import numpy as np
 import redis
+from numpy.typing import NDArray
 
+from nn.model import CLASSES, INPUTS, Floats
 from wire.codec import MalformedError
 from wire.connection import MAX_BLOCK_S, reaches_redis
 from wire.keys import Keys
+from wire.messages import Count
 from wire.request_id import REQUEST_ID
 from wire.wanted import push_wake
 
@@ -32,11 +37,20 @@ class Tune(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     images: bytes
     labels: list[int]
 
+    def arrays(self) -> tuple[Floats, NDArray[np.intp]]:
+        """Return images (B, 784) float32 and labels (B,); raise MalformedError if they are none."""
+        count = len(self.labels)
+        if not count or len(self.images) != 4 * count * INPUTS:
+            raise MalformedError(f"{len(self.images)} bytes of images for {count} labels")
+        if not all(0 <= label < CLASSES for label in self.labels):
+            raise MalformedError(f"a label is not among the {CLASSES} classes")
+        return np.frombuffer(self.images, "<f4").reshape(count, INPUTS), np.array(self.labels)
+
 
 class Restore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     """To the weights service: make a stored version the live one."""
 
-    stored: int
+    stored: Count
 
 
 class Upload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
@@ -48,7 +62,7 @@ class Upload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
 class Fetch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
     """To the weights service: give the weights of a stored version."""
 
-    stored: int
+    stored: Count
 
 
 class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,9 +73,12 @@ class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     status: int = 200
     detail: str = ""
-    version: int = 0
+    version: Count = 0
     loss: float | None = None
     snapshot: bytes = b""
+
+    def __post_init__(self) -> None:
+        HTTPStatus(self.status)  # raises ValueError, which makes what is decoded malformed
 
 
 class Call(msgspec.Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
@@ -157,5 +174,5 @@ def _decoded(kind: Any, data: bytes) -> Any:
     """Return the message of type `kind` in the MessagePack `data`; raise MalformedError if none."""
     try:
         return msgspec.msgpack.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # a string may be no UTF-8
         raise MalformedError(f"no {getattr(kind, '__name__', 'Call')}: {error}") from error

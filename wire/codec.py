@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import struct
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from nn.model import CLASSES, INPUTS, Floats, Weights
-from wire.messages import MAX_BATCH_SIZE, Batch, Checkpoint, Snapshot, WeightsInfo
+from wire.messages import MAX_BATCH_SIZE, Batch, Checkpoint, Count, Frame, Snapshot, WeightsInfo
 
 T = TypeVar("T")
 
@@ -30,6 +31,10 @@ class MalformedError(ValueError):
     """Bytes that are not what they should be; the message says what is wrong with them."""
 
 
+class UnusableError(MalformedError):
+    """What Redis holds is not what it should be: not the fault of whoever asks for it."""
+
+
 def encode(message: msgspec.Struct) -> bytes:
     """Return `message` as JSON."""
     return msgspec.json.encode(message)
@@ -41,6 +46,43 @@ def decode(kind: type[T], data: bytes) -> T:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:  # a field's name may be no UTF-8
         raise MalformedError(f"no {kind.__name__}: {error}") from error
+
+
+def decode_frame(data: bytes) -> Frame:
+    """Return the frame in the JSON `data`; raise MalformedError if it is none.
+
+    Its history has as many losses and accuracies as iterations, which grow from `history_from` on.
+    """
+    frame = decode(Frame, data)
+    history, after = frame.signal.history, frame.signal.history_from
+    iteration = history.iteration
+    if not len(iteration) == len(history.loss) == len(history.acc):
+        raise MalformedError(
+            f"a history of {len(iteration)} iterations, {len(history.loss)} losses and "
+            f"{len(history.acc)} accuracies"
+        )
+    if any(map(operator.ge, (after, *iteration), iteration)):
+        raise MalformedError(f"the iterations of a history do not grow from {after} on")
+    return frame
+
+
+def checked_network(weights: Weights) -> Weights:
+    """Return `weights`; raise MalformedError unless they are of a network that reads digits."""
+    if (weights.sizes[0], weights.sizes[-1]) != (INPUTS, CLASSES):
+        sizes = " to ".join(map(str, weights.sizes))
+        raise MalformedError(f"a network from {sizes}; allowed is {INPUTS} to ... to {CLASSES}")
+    return weights
+
+
+def checked_count(name: str, data: bytes | None) -> int:
+    """Return the number that Redis holds as `name`, 0 for none; raise MalformedError if it is none.
+
+    Redis itself counts in 64 bits.
+    """
+    try:
+        return msgspec.convert((b"0" if data is None else data).decode(), Count, strict=False)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise MalformedError(f"{name} = {data!r:.60} is no number: {error}") from error
 
 
 def encode_batch(batch: Batch) -> bytes:

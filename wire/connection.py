@@ -16,6 +16,8 @@ from redis.backoff import NoBackoff
 from redis.connection import PythonRespSerializer
 from redis.retry import Retry
 
+from wire.codec import MalformedError, UnusableError
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -127,7 +129,8 @@ def _greet(connection: Any) -> None:
 def reaches_redis(method: Callable[P, R]) -> Callable[P, R]:
     """Decorate a method that calls Redis: whatever keeps Redis from answering is RedisAwayError.
 
-    The method's object has the client as `_client`.
+    What it answers and cannot be read is UnusableError. The method's object has the client as
+    `_client`.
     """
 
     @functools.wraps(method)
@@ -147,6 +150,8 @@ def reaches_redis(method: Callable[P, R]) -> Callable[P, R]:
                 if words in str(error):
                     raise RedisFullError(f"Redis can keep no more: {meaning}") from error
             raise RedisAwayError(f"Redis is away: {error}") from error
+        except MalformedError as error:
+            raise UnusableError(str(error)) from error
 
     return translated
 

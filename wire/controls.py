@@ -6,12 +6,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from wire.messages import MAX_BATCH_SIZE, MAX_CACHE_SIZE, MAX_LEARNING_RATE
+from wire.messages import (
+    MAX_BATCH_SIZE,
+    MAX_CACHE_SIZE,
+    MAX_COUNT,
+    MAX_ITERATIONS,
+    MAX_LEARNING_RATE,
+)
 
 MAX_SIGNAL_BYTES = 64 * 2**10
 MAX_SET_WEIGHTS_BYTES = 8 * 2**20
 MAX_WEIGHTS_HZ = 20.0
-MAX_ITERATIONS = 10_000_000
 
 
 class _Signal(BaseModel):
@@ -41,7 +46,7 @@ class SetWeights(_Signal):
     """Replace the weights by a stored version, or by a list of matrices."""
 
     type: Literal["SetWeights"]
-    version: Annotated[int, Field(ge=1)] | None = None
+    version: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = None
     weights: Annotated[list[Any], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")

@@ -130,8 +130,11 @@ class Curve:
         if count > MAX_KEPT_POINTS or len(data) < end:
             raise MalformedError(f"a curve of {count} points does not have {len(data)} bytes")
         points = np.frombuffer(data, _POINT, count, _HEADER.size)
-        if (np.diff(points["iteration"]) <= 0).any():
-            raise MalformedError("the iterations of a curve do not grow")
+        # Two below 0 may be so far from others that their difference has no place in 64 bits.
+        if (points["iteration"] < 0).any() or (np.diff(points["iteration"]) <= 0).any():
+            raise MalformedError("the iterations of a curve do not grow from 0 on")
+        if not np.isfinite(points["acc"]).all():
+            raise MalformedError("an accuracy of a curve is not finite")
         return cls(points, decode(History, data[end:]).marks if magic == _MAGIC else ())
 
 

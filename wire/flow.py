@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import redis
 
-from wire.codec import MalformedError, decode, decode_batch, encode, encode_batch
+from wire.codec import (
+    MalformedError,
+    checked_count,
+    decode,
+    decode_batch,
+    encode,
+    encode_batch,
+)
 from wire.connection import reaches_redis
 from wire.intake import Intake
 from wire.keys import Keys
@@ -16,6 +23,7 @@ from wire.wanted import push_wake
 
 WORKER_GONE_AFTER_S = 4.0
 HEARTBEAT_S = 1.0
+MAX_NAME_LENGTH = 100  # of a worker: as much as is told of it
 WORKER_FORGOTTEN_AFTER_S = 60.0  # the entry of one that died is then swept out
 
 # Batches are the bulk of all traffic and worth nothing after a restart: they are kept out of the
@@ -101,10 +109,20 @@ class DataFlow:
         return int(tickets), int(batches)
 
     @reaches_redis
-    def waiting_tickets(self) -> set[tuple[int, int]]:
-        """Return (stream, number) of each ticket that no worker has taken."""
-        tickets = [_ticket_or_none(data) for data in self._client.lrange(self._keys.tickets, 0, -1)]
-        return {(ticket.stream, ticket.number) for ticket in tickets if ticket}
+    def sweep_tickets(self, own: Iterable[Ticket]) -> set[int]:
+        """Return the numbers of those `own` tickets that no worker has taken.
+
+        Whatever else stands among the tickets is taken out: nobody waits for its batch, and a
+        worker who cannot cut it would come back to it for ever.
+        """
+        numbers = {encode(ticket): ticket.number for ticket in own}
+        found = set(self._client.lrange(self._keys.tickets, 0, -1))
+        if strange := found - numbers.keys():
+            pipe = self._client.pipeline(transaction=False)
+            for item in strange:
+                pipe.lrem(self._keys.tickets, 0, item)
+            pipe.execute()
+        return {numbers[item] for item in found & numbers.keys()}
 
     @reaches_redis
     def clear(self) -> None:
@@ -164,8 +182,8 @@ class DataFlow:
         pipe.hgetall(self._keys.worker_batches)
         living, batches = pipe.execute()
         return {
-            name.decode(errors="replace"): SignOfLife(
-                int(batches.get(name, 0)), gone_at - WORKER_GONE_AFTER_S
+            name.decode(errors="replace")[:MAX_NAME_LENGTH]: SignOfLife(
+                _count_or_zero(batches.get(name)), gone_at - WORKER_GONE_AFTER_S
             )
             for name, gone_at in living
         }
@@ -206,8 +224,8 @@ def _ticket_or_error(popped: tuple[bytes, bytes] | None) -> Ticket | MalformedEr
         return error
 
 
-def _ticket_or_none(data: bytes) -> Ticket | None:
+def _count_or_zero(data: bytes | None) -> int:
     try:
-        return decode(Ticket, data)
+        return checked_count("a worker's batches", data)
     except MalformedError:
-        return None
+        return 0

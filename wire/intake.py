@@ -93,9 +93,10 @@ class Intake:
             return start[: length - 2]
 
         line()
-        woken = line() != b"$-1"
-        if woken:
-            line()  # the item itself
+        wake_up = line()
+        woken = wake_up != b"$-1"
+        if woken and (wake_up != b"$1" or line() != b"1"):  # it might hold what looks like replies
+            raise redis.ResponseError("a wake-up that is no 1")
         length = int(line()[1:])
         if length < 0:
             return woken, None

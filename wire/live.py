@@ -10,7 +10,15 @@ from typing import Any, Final
 import redis
 from prometheus_client import Histogram
 
-from wire.codec import MalformedError, decode, decode_snapshot, encode, encode_snapshot
+from wire.codec import (
+    MalformedError,
+    checked_count,
+    checked_network,
+    decode,
+    decode_snapshot,
+    encode,
+    encode_snapshot,
+)
 from wire.connection import RedisAwayError, follow, reaches_redis
 from wire.curve import MAX_TEST_POINTS
 from wire.keys import Keys
@@ -156,20 +164,20 @@ class LiveWeights:
         data = self._client.hget(self._keys.weights, "bytes")
         if data is None:
             return None
-        snapshot = decode_snapshot(data)
+        snapshot = _snapshot(data)
         self._note(snapshot.info.version)
         return snapshot
 
     @reaches_redis
     def generation(self) -> int:
         """Return the version of the weights that last replaced the run's, 0 if none did."""
-        return int(self._client.hget(self._keys.weights, "generation") or 0)
+        return checked_count("a generation", self._client.hget(self._keys.weights, "generation"))
 
     @reaches_redis
     def latest_bytes(self) -> tuple[int, bytes] | None:
         """Return the version of the live weights, and their safetensors, which nobody decodes."""
         version, data = self._client.hmget(self._keys.weights, "version", "bytes")
-        return None if data is None else (int(version), data)
+        return None if data is None else (checked_count("the live version", version), data)
 
     def follow(self, stop: threading.Event) -> Iterator[Snapshot | RedisAwayError]:
         """Yield the live weights, then each newer version that is not overtaken meanwhile.
@@ -182,7 +190,7 @@ class LiveWeights:
             if isinstance(news, RedisAwayError):
                 yield news
                 continue
-            if news is not None and (not news.isdigit() or int(news) <= seen):
+            if news is not None and not _is_newer(news, seen):
                 continue
             heard = time.perf_counter()
             try:
@@ -210,7 +218,7 @@ class LiveWeights:
     def pop_to_evaluate(self) -> Snapshot | None:
         """Take one request for an evaluation, if there is any."""
         data = self._client.lpop(self._keys.to_evaluate)
-        return None if data is None else decode_snapshot(data)
+        return None if data is None else _snapshot(data)
 
     @reaches_redis
     def publish_evaluation(self, evaluation: Evaluation) -> None:
@@ -245,3 +253,18 @@ class LiveWeights:
                     yield decode(Evaluation, news)
                 except MalformedError:
                     continue
+
+
+def _snapshot(data: bytes) -> Snapshot:
+    """Return the snapshot of a network that reads digits; raise MalformedError if it is none."""
+    snapshot = decode_snapshot(data)
+    checked_network(snapshot.weights)
+    return snapshot
+
+
+def _is_newer(news: bytes, seen: int) -> bool:
+    """Return whether `news` is a version after `seen`; what is no version is not."""
+    try:
+        return checked_count("a version", news) > seen
+    except MalformedError:
+        return False

@@ -13,10 +13,14 @@ from nn.training import inked
 
 MAX_BATCH_SIZE = 4096
 MAX_CACHE_SIZE = 1024
+MAX_EXAMPLES = 2**32 - 1  # of a split: an epoch's order is kept in 32 bits
 MAX_LEARNING_RATE = 10.0
+MAX_ITERATIONS = 10_000_000  # of one Start
 MAX_WORKERS = 64  # that are told one by one
 
-Count = Annotated[int, Meta(ge=0)]
+MAX_COUNT = 2**63 - 1  # as much as Redis, SQLite and numpy can hold
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+Whole = Annotated[int, Meta(ge=-MAX_COUNT, le=MAX_COUNT)]
 BatchSize = Annotated[int, Meta(ge=1, le=MAX_BATCH_SIZE)]
 CacheSize = Annotated[int, Meta(ge=1, le=MAX_CACHE_SIZE)]
 LearningRate = Annotated[float, Meta(gt=0, le=MAX_LEARNING_RATE)]
@@ -70,8 +74,8 @@ class DataSetInfo(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     reason: str
-    train_count: Annotated[int, Meta(ge=1)]
-    test_count: Annotated[int, Meta(ge=1)]
+    train_count: Annotated[int, Meta(ge=1, le=MAX_EXAMPLES)]
+    test_count: Annotated[int, Meta(ge=1, le=MAX_EXAMPLES)]
 
 
 class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,7 +90,7 @@ class RunSettings(Struct, frozen=True, forbid_unknown_fields=True):
     cache_size: CacheSize
     seed: Count
     training: bool = False
-    iterations: Annotated[int, Meta(ge=1)] | None = None
+    iterations: Annotated[int, Meta(ge=1, le=MAX_ITERATIONS)] | None = None
     started: Count = 0
     revision: Count = 0
     request_id: Annotated[str, Meta(max_length=64)] = ""
@@ -122,7 +126,7 @@ class History(Struct, frozen=True, forbid_unknown_fields=True):
     iterations.
     """
 
-    iteration: list[int] = []
+    iteration: list[Count] = []
     loss: list[float | None] = []
     acc: list[float] = []
     marks: list[Mark] = []
@@ -148,29 +152,29 @@ class ResponseSignal(Struct, frozen=True, forbid_unknown_fields=True):
 
     loss: float | None
     acc: float | None
-    batch_size: int
+    batch_size: Count
     lrate: float
-    data_len: int
-    data_futures_len: int
-    iteration: int
-    cache_size: int
+    data_len: Count
+    data_futures_len: Count
+    iteration: Count
+    cache_size: Count
     weights: None = None
     type: Literal["ResponseSignal"] = "ResponseSignal"
     training: bool = False
     trainer: TrainerState = "none"
-    start_iteration: int | None = None
-    target_iteration: int | None = None
-    version: int = 0
-    epoch: int = 0
+    start_iteration: Whole | None = None
+    target_iteration: Whole | None = None
+    version: Count = 0
+    epoch: Count = 0
     samples_per_second: float = 0.0
     dataset: str | None = None
     dataset_reason: str = ""
-    data_workers: int = 0
+    data_workers: Count = 0
     workers: list[Worker] = []
     test_acc: float | None = None
     problem: str | None = None
     history: History = History()
-    history_from: int = 0
+    history_from: Count = 0
 
 
 class Frame(Struct, frozen=True, forbid_unknown_fields=True):
@@ -220,13 +224,13 @@ class Checkpoint(Struct, frozen=True):
     """
 
     weights: Weights
-    iteration: int
-    epoch: int
-    position: int
-    generation: int
-    started: int
+    iteration: Count
+    epoch: Count
+    position: Count
+    generation: Count
+    started: Count
     dataset: str
     loss: float | None = None
     acc: float | None = None
-    start_iteration: int | None = None
-    target_iteration: int | None = None
+    start_iteration: Whole | None = None
+    target_iteration: Whole | None = None

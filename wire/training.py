@@ -9,7 +9,14 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import redis
 
-from wire.codec import MalformedError, decode, decode_checkpoint, encode, encode_checkpoint
+from wire.codec import (
+    MalformedError,
+    checked_network,
+    decode_checkpoint,
+    decode_frame,
+    encode,
+    encode_checkpoint,
+)
 from wire.connection import RedisAwayError, follow, reaches_redis
 from wire.curve import Curve
 from wire.keys import Keys
@@ -133,14 +140,18 @@ class Training:
     def checkpoint(self) -> Checkpoint | None:
         """Return the last checkpoint, or None if there is none."""
         data = self._client.get(self._keys.checkpoint)
-        return None if data is None else decode_checkpoint(data)
+        if data is None:
+            return None
+        checkpoint = decode_checkpoint(data)
+        checked_network(checkpoint.weights)
+        return checkpoint
 
     # --- the viewers' side ------------------------------------------------------------------
     @reaches_redis
     def frame(self) -> Frame | None:
         """Return the latest frame, its history left out."""
         data = self._client.get(self._keys.frame)
-        return None if data is None else decode(Frame, data)
+        return None if data is None else decode_frame(data)
 
     def curve(self) -> Curve:
         """Return the curve of the run up to its latest frame."""
@@ -156,9 +167,9 @@ class Training:
         frame, data, recent = pipe.execute()
         curve = Curve() if data is None else Curve.decode(data)
         for item in recent:
-            signal = decode(Frame, item).signal
+            signal = decode_frame(item).signal
             curve.extend(signal.history, signal.history_from)
-        return None if frame is None else decode(Frame, frame), curve
+        return None if frame is None else decode_frame(frame), curve
 
     def follow_frames(self, stop: threading.Event) -> Iterator[Frame | RedisAwayError | None]:
         """Yield None after each (re)connection ("fetch the latest"), then each frame.
@@ -170,6 +181,6 @@ class Training:
                 yield news
             elif news:
                 try:
-                    yield decode(Frame, news)
+                    yield decode_frame(news)
                 except MalformedError:
                     continue

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import redis
 
-from wire.codec import MalformedError
+from wire.codec import MalformedError, checked_count
 from wire.connection import reaches_redis
 from wire.keys import Keys
 from wire.messages import RunSettings
@@ -95,12 +95,16 @@ class Wanted:
         pipe.hgetall(self._keys.settings)
         pipe.hget(self._keys.weights, "generation")
         *_, fields, generation = pipe.execute()
-        stored = {name.decode(): value.decode() for name, value in fields.items()}
+        # What is no UTF-8 is no setting either: it is refused by its name or its value.
+        stored = {
+            name.decode(errors="replace"): value.decode(errors="replace")
+            for name, value in fields.items()
+        }
         try:
             settings = msgspec.convert({**stored, "seed": defaults.seed}, RunSettings, strict=False)
         except msgspec.MsgspecError as error:
-            raise MalformedError(f"settings of the run {stored}: {error}") from error
-        return settings, int(generation or 0)
+            raise MalformedError(f"settings of the run {stored!r:.400}: {error}") from error
+        return settings, checked_count("the generation of the weights", generation)
 
     @reaches_redis
     def finish(self, started: int, *, token: int) -> None:

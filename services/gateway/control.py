@@ -99,11 +99,10 @@ class Control:
         return self._run.status()
 
     def _set_weights(self, signal: SetWeights) -> Reply:
-        request = (
-            Restore(signal.version)
-            if signal.version is not None
-            else Upload(orjson.dumps(signal.weights))
-        )
+        if signal.version is not None:
+            request: Restore | Upload = Restore(signal.version)
+        else:
+            request = Upload(_as_json(signal.weights))
         reply = self._bus.calls.call("weights", request)
         if reply.status >= 400:
             raise Problem(reply.status, reply.detail)
@@ -116,3 +115,11 @@ class Control:
                 "No trainer is running. The change is kept, and takes effect when one starts.",
                 {"Retry-After": "2"},
             )
+
+
+def _as_json(weights: Any) -> bytes:
+    """Return `weights` as JSON; raise Problem 422 for whole numbers of more than 64 bits."""
+    try:
+        return orjson.dumps(weights)
+    except TypeError as error:
+        raise Problem(422, f"SetWeights.weights is not allowed: {error}") from error

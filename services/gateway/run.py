@@ -145,7 +145,7 @@ class Run:
             try:
                 if isinstance(news, RedisAwayError):
                     raise news
-                if news is None:
+                if news is None or self._away:  # what could not be read may have been mended
                     self._catch_up()
                 else:
                     self._take(news)

@@ -194,15 +194,15 @@ class Feed:
         if not self._waiting:
             return
         tickets, batches = self.flow.lengths()
-        if tickets + batches >= len(self._waiting):
+        if not tickets and batches >= len(self._waiting):
             return
-        present = self.flow.waiting_tickets()
+        present = self.flow.sweep_tickets(waiting.ticket for waiting in self._waiting.values())
         for batch in self.flow.pop_batches(batches):
             self._accept(batch)
         now = time.monotonic()
         lost: list[Ticket] = []
         for number, waiting in self._waiting.items():
-            if (self.stream, number) in present:
+            if number in present:
                 waiting.missing_since = None
             elif waiting.missing_since is None:
                 waiting.missing_since = now

@@ -12,7 +12,7 @@ import structlog
 from nn.model import Weights, fresh_weights
 from nn.training import Descent, descend, loss_and_gradients
 from ops.settings import Settings
-from services.trainer.feed import START, Feed
+from services.trainer.feed import START, Feed, Place
 from services.trainer.reporter import Reporter
 from services.trainer.state import State
 from wire.bus import Bus
@@ -232,6 +232,8 @@ class Trainer:
     def _cut_anew(self) -> None:
         """Drop all batches and tickets: the next batch begins at the state's place."""
         dataset, state = self._reporter.dataset, self._state
+        if dataset is not None and state.place.position >= dataset.train_count:
+            state.place = Place(state.place.epoch + 1, 0)  # the set is smaller than it was
         self._streams += 1
         self._feed = self._reporter.feed = (
             None
@@ -249,9 +251,12 @@ class Trainer:
     def _tune(self, request: Tune) -> Reply:
         """Take one training step on somebody's own samples."""
         state = self._state
-        images = np.frombuffer(request.images, "<f4").reshape(len(request.labels), -1)
+        try:
+            images, labels = request.arrays()
+        except MalformedError as error:
+            return Reply(status=422, detail=str(error))
         weights = state.weights.copy()
-        loss, _, gradients = loss_and_gradients(weights, images, np.array(request.labels))
+        loss, _, gradients = loss_and_gradients(weights, images, labels)
         descend(weights, gradients, state.settings.learning_rate)
         if not all(np.isfinite(array).all() for array in weights.arrays):
             return Reply(status=422, detail="this step diverges: lower the learning rate first")

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -127,6 +128,47 @@ def test_a_call_of_the_wrong_kind_is_refused(bus: Bus) -> None:
     taker.join()
     assert isinstance(refused[0], MalformedError)
     assert "Restore" in str(refused[0])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x82\xa4name\xa1\xff\xa7request\x82\xa4type\xa7Restore\xa6stored\x01",
+        msgspec.msgpack.encode(Call("a", Restore(2**63))),
+        msgspec.msgpack.encode(Call("a", Restore(-1))),
+    ],
+)
+def test_calls_that_are_wrong_in_one_place(
+    bus: Bus, redis_server: RedisServer, data: bytes
+) -> None:
+    redis_server.client.rpush(KEYS.calls("weights"), data)
+    assert isinstance(bus.calls.take("weights", Restore), MalformedError)
+
+
+ONE_IMAGE = bytes(4 * 784)
+
+
+@pytest.mark.parametrize(
+    ("request_", "fault"),
+    [
+        (Tune(b"", []), "0 bytes of images for 0 labels"),
+        (Tune(ONE_IMAGE, []), "3136 bytes of images for 0 labels"),
+        (Tune(ONE_IMAGE[:-1], [1]), "3135 bytes of images for 1 labels"),
+        (Tune(ONE_IMAGE, [10]), "a label is not among the 10 classes"),
+        (Tune(ONE_IMAGE, [-1]), "a label is not among the 10 classes"),
+        (Tune(ONE_IMAGE, [2**64 - 1]), "a label is not among the 10 classes"),
+    ],
+)
+def test_samples_that_are_none(request_: Tune, fault: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        request_.arrays()
+    assert str(caught.value) == fault
+
+
+@pytest.mark.parametrize("status", [0, -1, 299, 1000])
+def test_a_reply_of_no_known_status_is_none(status: int) -> None:
+    with pytest.raises(ValueError, match="is not a valid HTTPStatus"):
+        Reply(status=status)
 
 
 def test_an_answer_that_is_none_is_refused(bus: Bus, redis_server: RedisServer) -> None:

@@ -114,9 +114,7 @@ def test_a_merged_frame_does_what_its_frames_do(frames: list[tuple[History, int]
     assert at_once == one_by_one
 
 
-@given(
-    st.lists(histories(), max_size=6), st.lists(histories(), max_size=4), st.integers(0, 6)
-)
+@given(st.lists(histories(), max_size=6), st.lists(histories(), max_size=4), st.integers(0, 6))
 def test_what_was_missed_brings_a_viewer_up_to_date(
     seen: list[tuple[History, int]], missed: list[tuple[History, int]], common: int
 ) -> None:
@@ -292,7 +290,9 @@ TWO = curve_of([(1, 0.5, 0.5), (2, 0.5, 0.5)]).encode()
         (b"IKB1" + ONE[4:], "no curve"),
         (ONE[:27], "a curve of 1 points does not have 27 bytes"),
         (b"IKC2" + b"\xff" * 8, "a curve of 18446744073709551615 points does not have 12 bytes"),
-        (TWO[:12] + ONE[12:28] * 2, "the iterations of a curve do not grow"),
+        (TWO[:12] + ONE[12:28] * 2, "the iterations of a curve do not grow from 0 on"),
+        (ONE[:19] + b"\x80" + ONE[20:], "the iterations of a curve do not grow from 0 on"),
+        (ONE[:24] + b"\0\0\xc0\x7f" + ONE[28:], "an accuracy of a curve is not finite"),
         (ONE[:28], "no History: Input data was truncated"),
         (
             ONE[:28] + b'{"marks":[{"iteration":-1}]}',

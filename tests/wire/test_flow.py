@@ -65,11 +65,15 @@ def test_a_ticket_that_is_none_comes_back_as_an_error(bus: Bus, client: redis.Re
     assert bus.flow.pop_ticket(AT_ONCE_S) is None
 
 
-def test_waiting_tickets_are_those_that_nobody_took(bus: Bus, client: redis.Redis) -> None:
-    bus.flow.push_tickets([ticket_of(number) for number in range(3)])
-    client.rpush(KEYS.tickets, b"nonsense")
-    bus.flow.pop_ticket(AT_ONCE_S)
-    assert bus.flow.waiting_tickets() == {(1, 1), (1, 2)}
+def test_own_tickets_are_found_and_all_others_swept_out(bus: Bus, client: redis.Redis) -> None:
+    own = [ticket_of(number) for number in range(3)]
+    bus.flow.push_tickets(own)
+    strange = [ticket_of(1, position=10**9), ticket_of(9), ticket_of(0, stream=2)]
+    bus.flow.push_tickets(strange, first=True)
+    client.rpush(KEYS.tickets, b"nonsense", b"nonsense")
+    client.lrem(KEYS.tickets, 1, encode(own[0]))  # type: ignore[arg-type]
+    assert bus.flow.sweep_tickets(own) == {1, 2}
+    assert [bus.flow.pop_ticket(AT_ONCE_S) for _ in range(3)] == [own[1], own[2], None]
 
 
 # --- batches --------------------------------------------------------------------------------

@@ -101,6 +101,19 @@ def test_an_error_of_redis_is_told_and_the_next_ask_connects_anew(
     assert same(bus.flow.intake.take()[1], batch_of(1, 128))
 
 
+@pytest.mark.parametrize("item", [b"", b"2", b"\n", b"1\r\n$3\r\nabc", b"x" * 500])
+def test_a_wake_up_that_is_none_is_told_and_the_next_ask_connects_anew(
+    bus: Bus, client: redis.Redis, item: bytes
+) -> None:
+    client.rpush(KEYS.wake, item)
+    bus.flow.intake.ask([])
+    with pytest.raises(RedisAwayError, match="a wake-up that is no 1"):
+        bus.flow.intake.take()
+    bus.flow.push_batch(batch_of(1, 128))
+    bus.flow.intake.ask([])
+    assert same(bus.flow.intake.take()[1], batch_of(1, 128))
+
+
 def test_a_redis_that_goes_away_is_told_and_found_again(own_redis: RedisServer) -> None:
     bus = Bus(own_redis.url)
     bus.flow.intake.ask([])

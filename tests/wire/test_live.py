@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 import redis
 
+from nn.model import init_weights
 from tests.examples import accuracy_at, snapshot_of
 from tests.running import RedisServer
 from tests.wire.conftest import Follower
 from wire.bus import Bus
-from wire.codec import MalformedError, decode_snapshot
+from wire.codec import MalformedError, UnusableError, decode_snapshot, encode_snapshot
 from wire.connection import RedisAwayError
 from wire.curve import MAX_TEST_POINTS
 from wire.flow import Woken
 from wire.keys import Keys
 from wire.live import MAX_TO_EVALUATE
-from wire.messages import Evaluation, RunSettings, Snapshot
+from wire.messages import Evaluation, RunSettings, Snapshot, WeightsInfo
 
 KEYS = Keys()
 DEFAULTS = RunSettings(batch_size=128, learning_rate=0.1, cache_size=16, seed=0)
@@ -137,8 +138,32 @@ def test_a_trainer_wins_over_weights_that_redis_fell_back_to(bus: Bus, token: in
 
 def test_weights_that_are_none_are_refused(bus: Bus, redis_server: RedisServer) -> None:
     redis_server.client.hset(KEYS.weights, "bytes", "no weights")
-    with pytest.raises(MalformedError, match="no safetensors"):
+    with pytest.raises(UnusableError, match="no safetensors"):
         bus.live.latest()
+
+
+def test_weights_of_a_network_that_reads_no_digits_are_refused(
+    bus: Bus, redis_server: RedisServer
+) -> None:
+    other = init_weights(np.random.default_rng(0), (784, 3, 2))
+    data = encode_snapshot(Snapshot(other, WeightsInfo(1, 0, "upload")))
+    redis_server.client.hset(KEYS.weights, "bytes", data)
+    redis_server.client.rpush(KEYS.to_evaluate, data)
+    for read in (bus.live.latest, bus.live.pop_to_evaluate):
+        with pytest.raises(
+            UnusableError, match=r"^a network from 784 to 3 to 2; allowed is 784 to"
+        ):
+            read()
+
+
+@pytest.mark.parametrize("version", [b"", b"seven", b"-1", b"9" * 5000])
+def test_a_live_version_that_is_no_number_is_refused(
+    bus: Bus, redis_server: RedisServer, version: bytes
+) -> None:
+    fields = {"bytes": b"", "version": version}
+    redis_server.client.hset(KEYS.weights, mapping=fields)  # type: ignore[arg-type]
+    with pytest.raises(UnusableError, match=r"^the live version = b'.{,60} is no number"):
+        bus.live.latest_bytes()
 
 
 def test_publications_between_checkpoints_stay_out_of_the_file(own_redis: RedisServer) -> None:
@@ -193,7 +218,7 @@ def test_old_and_unreadable_news_is_passed_over(
     publish(bus, 5, token)
     follower = follow(bus.live.follow)
     wait_until(lambda: follower.versions == [5])
-    for news in (b"4", b"5", b"nonsense", b""):
+    for news in (b"4", b"5", b"nonsense", b"", b"\xff", b"9" * 5000):
         redis_server.client.publish(KEYS.weights_news, news)
     publish(bus, 6, token)
     wait_until(lambda: follower.versions == [5, 6])

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nn.model import init_weights
 from tests.examples import accuracy_at, checkpoint_of, frame_of, history_of, mark_of
 from tests.running import RedisServer
 from tests.wire.conftest import Follower
 from wire.bus import Bus
-from wire.codec import MalformedError
+from wire.codec import MalformedError, UnusableError, encode
 from wire.connection import RedisAwayError
 from wire.curve import Curve
 from wire.keys import Keys
@@ -137,6 +138,27 @@ def test_frames_are_heard_by_all_and_the_latest_is_kept_without_its_history(
     assert kept.signal.history == History()
 
 
+BAD_HISTORIES = [
+    (History([1, 2], [0.5], [0.5, 0.5]), 0, "2 iterations, 1 losses and 2 accuracies"),
+    (History([1], [0.5], []), 0, "1 iterations, 1 losses and 0 accuracies"),
+    (History([2, 2], [0.5] * 2, [0.5] * 2), 1, "the iterations of a history do not grow from 1 on"),
+    (History([5], [0.5], [0.5]), 5, "the iterations of a history do not grow from 5 on"),
+]
+BAD_FRAMES = [
+    b'{"revision": -1}',
+    *(encode(frame_of(history=history, history_from=at)) for history, at, _ in BAD_HISTORIES),
+]
+
+
+@pytest.mark.parametrize(("history", "after", "fault"), BAD_HISTORIES)
+def test_a_frame_whose_history_is_none_is_refused(
+    bus: Bus, redis_server: RedisServer, history: History, after: int, fault: str
+) -> None:
+    redis_server.client.rpush(KEYS.recent, encode(frame_of(history=history, history_from=after)))
+    with pytest.raises(UnusableError, match=fault):
+        bus.training.curve()
+
+
 def test_a_frame_that_is_none_is_passed_over(
     bus: Bus,
     token: int,
@@ -146,7 +168,8 @@ def test_a_frame_that_is_none_is_passed_over(
 ) -> None:
     follower = follow(bus.training.follow_frames)
     wait_until(lambda: follower.heard == [None])
-    redis_server.client.publish(KEYS.frames, b'{"revision": -1}')
+    for bad in BAD_FRAMES:
+        redis_server.client.publish(KEYS.frames, bad)
     bus.training.publish_frame(frame_of(1), token=token)
     wait_until(lambda: follower.heard == [None, frame_of(1)])
     redis_server.client.set(KEYS.frame, b"nonsense")
@@ -279,6 +302,13 @@ def test_a_checkpoint_comes_back_as_it_was(bus: Bus, token: int, checkpoint: Che
     assert bus.training.checkpoint() is None
     assert bus.training.save(checkpoint, Curve(), token=token)
     assert same(bus.training.checkpoint(), checkpoint)
+
+
+def test_a_checkpoint_of_a_network_that_reads_no_digits_is_refused(bus: Bus, token: int) -> None:
+    other = init_weights(np.random.default_rng(0), (784, 3, 2))
+    assert bus.training.save(checkpoint_of(1, weights=other), Curve(), token=token)
+    with pytest.raises(UnusableError, match=r"^a network from 784 to 3 to 2; allowed"):
+        bus.training.checkpoint()
 
 
 def test_checkpoint_curve_and_settings_survive_a_restart_of_redis(own_redis: RedisServer) -> None:

@@ -198,6 +198,17 @@ BAD: list[tuple[Any, str | None, str]] = [
         "SetBatchSize.value = 4097 is not allowed: Input should be less than or equal to 4096",
     ),
     (
+        {"type": "SetWeights", "version": 2**63},
+        "SetWeights",
+        "SetWeights.version = 9223372036854775808 is not allowed: "
+        "Input should be less than or equal to 9223372036854775807",
+    ),
+    (
+        {"type": "SetWeights", "weights": [[[2**64]]]},
+        "SetWeights",
+        "SetWeights.weights is not allowed: Integer exceeds 64-bit range",
+    ),
+    (
         '{"type": "SetLearningRate", "value": NaN}',
         "SetLearningRate",
         "SetLearningRate.value = nan is not allowed: Input should be a finite number",
@@ -350,3 +361,7 @@ def test_what_redis_holds_may_be_unusable(
         page.read_until(lambda: page.frames and "not usable" in page.last["problem"])
         assert page.last["problem"] == "What Redis holds of the run is not usable: no curve."
         assert httpx.get(f"http://{place}/readyz").status_code == 503
+        redis_server.client.delete("inkling:{default}:curve")
+        with training(bus):  # its first frame shows that all is well again
+            page.read_until(lambda: page.last["problem"] is None)
+            assert httpx.get(f"http://{place}/readyz").status_code == 200

@@ -112,6 +112,20 @@ def test_a_lost_ticket_is_issued_again_before_all_others(
     assert next_of(feed, 4).number == 0
 
 
+def test_tickets_that_are_not_its_own_hide_no_lost_one(
+    make_feed, bus, small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "LOST_AFTER_S", 0.0)
+    feed = make_feed()
+    feed.rest(2)
+    first, second = take_all(bus)
+    # As many as are missing: no worker can ever cut these, so they stay where they are.
+    bus.flow.push_tickets([replace(first, position=10**9), replace(second, dataset="none")])
+    for _ in range(2):
+        assert feed.next_batch(2) is None
+    assert take_all(bus) == [first, second]
+
+
 def test_batches_of_another_stream_or_size_are_dropped(make_feed, bus, small) -> None:
     feed = make_feed()
     feed.rest(1)

@@ -14,8 +14,11 @@ from nn.training import descend, loss_and_gradients
 from services.data.order import epoch_order
 from services.trainer import feed as feed_module
 from services.trainer.loop import DEAD_ITERATIONS
+from tests.examples import checkpoint_of
 from wire.bus import Bus
 from wire.calls import Tune
+from wire.curve import Curve
+from wire.keys import Keys
 from wire.messages import Frame, Mark, MarkKind, Origin, Snapshot, WeightsInfo
 
 BATCH = 128
@@ -434,3 +437,52 @@ def test_workers_are_told_with_their_rates(start_trainer, bus, wait_until) -> No
     signal = frame_when(bus, wait_until, lambda f: f.signal.data_workers == 1, "one left").signal
     assert [worker.name for worker in signal.workers] == ["host:00"]
     assert signal.workers[0].batches_per_second > 50
+
+
+# --- what stands in Redis and is not as it should be ----------------------------------------
+KEYS = Keys()
+
+
+def test_a_trainer_that_finds_settings_it_cannot_read_loses_nothing(
+    start_trainer, workers, bus, small, redis_server, wait_until
+) -> None:
+    workers.add()
+    first = start_trainer()
+    train(bus, wait_until, 30)
+    first.stop()
+    redis_server.client.hset(KEYS.settings, "batch_size", b"\xff")
+    second = start_trainer()
+    wait_until(second.trainer.reasons)
+    redis_server.client.hset(KEYS.settings, "batch_size", 128)
+    assert train(bus, wait_until, 30).signal.iteration == 60
+    assert same(bus.live.latest().weights, reference(small, 60))
+
+
+def test_a_data_set_that_shrank_is_gone_on_with_at_its_next_epoch(
+    start_trainer, workers, bus, wait_until
+) -> None:
+    checkpoint = checkpoint_of(7, weights=fresh_weights(0, 16, False), dataset="small",
+                               epoch=3, position=5000)  # fmt: skip
+    token = bus.training.acquire()
+    assert bus.training.save(checkpoint, Curve(), token=token)
+    bus.training.release(token)
+    workers.add()
+    start_trainer()
+    assert train(bus, wait_until, 3).signal.epoch == 4
+
+
+def test_a_trainer_survives_calls_wake_ups_workers_and_tickets_that_are_none(
+    start_trainer, workers, bus, redis_server, wait_until
+) -> None:
+    workers.add()
+    trainer = leading(start_trainer, wait_until)
+    client = redis_server.client
+    client.rpush(KEYS.calls("trainer"), b"\xff", b"\x82\xa4name\xa1\xff")
+    client.zadd(KEYS.workers, {b"\xff": "inf", b"liar": "inf"})
+    client.hset(KEYS.worker_batches, mapping={b"\xff": b"many", b"liar": b"9" * 400})
+    client.lpush(KEYS.wake, b"\n\n")
+    assert bus.calls.call("trainer", Tune(b"\0" * 7, [1])).status == 422
+    assert bus.calls.call("trainer", Tune(bytes(4 * 784), [10])).status == 422
+    assert train(bus, wait_until, 20).signal.iteration == 20
+    assert trainer.thread.is_alive()
+    frame_when(bus, wait_until, lambda f: "liar" in [w.name for w in f.signal.workers], "liar")
