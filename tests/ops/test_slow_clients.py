@@ -119,7 +119,7 @@ class Raw:
         raise AssertionError("it was never cut off")
 
 
-HEAD = b"POST /take HTTP/1.1\r\nHost: x\r\n"
+HEAD = b"POST /take HTTP/1.1\r\nHost: localhost\r\n"
 
 
 def problem(answer: tuple[int, bytes]) -> str:
@@ -171,7 +171,7 @@ def test_bytes_now_and_then_gain_no_time(place: str, sent: bytes, more: bytes) -
 @pytest.mark.usefixtures("hurry")
 def test_blank_lines_do_not_keep_a_connection(place: str) -> None:
     with Raw(place) as idle:
-        idle.send(b"GET /early HTTP/1.1\r\nHost: x\r\n\r\n")
+        idle.send(b"GET /early HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert idle.socket.recv(65_536).endswith(b"early")
         idle.trickle(b"\r\n")
 
@@ -188,7 +188,7 @@ def test_a_body_that_is_slow_but_comes_is_taken(place: str) -> None:
 
 def test_an_idle_connection_is_closed_after_a_while(place: str) -> None:
     with Raw(place) as idle:
-        idle.send(b"GET /early HTTP/1.1\r\nHost: x\r\n\r\n")
+        idle.send(b"GET /early HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert idle.socket.recv(65_536).endswith(b"early")
         began = time.monotonic()
         assert idle.answer() == (0, b"")
@@ -238,14 +238,14 @@ def is_reset(connection: socket.socket) -> bool:
 @pytest.mark.usefixtures("hurry")
 def test_an_answer_that_nobody_takes_is_dropped(place: str, wait_until: Callable[..., Any]) -> None:
     with Raw(place) as lazy:
-        lazy.send(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        lazy.send(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
         wait_until(lambda: is_reset(lazy.socket), timeout_s=15)
 
 
 @pytest.mark.usefixtures("hurry")
 def test_an_answer_that_is_taken_slowly_is_sent_to_its_end(place: str) -> None:
     with Raw(place) as slow:
-        slow.send(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        slow.send(b"GET /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         received = 0
         for _ in range(20):
             received += len(slow.socket.recv(4 * 2**20, socket.MSG_WAITALL))
@@ -264,7 +264,7 @@ def head_of(count: int, size: int = 1) -> bytes:
 @pytest.mark.parametrize(
     "head",
     [head_of(10_000), head_of(limits.MAX_HEADERS), head_of(1, 1_000_000), head_of(50, 1000),
-     b"POST /take?" + b"q" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n"],
+     b"POST /take?" + b"q" * 40_000 + b" HTTP/1.1\r\nHost: localhost\r\n"],
     ids=["10,000 headers", "one too many", "one of 1 MB", "many large ones", "a long query"],
 )  # fmt: skip
 def test_a_head_that_is_too_large_is_refused(place: str, head: bytes, upgrade: bytes) -> None:
@@ -302,7 +302,7 @@ def test_a_head_or_trailer_that_never_ends_is_cut_off(
 @pytest.mark.parametrize("path", [b"/take", b"/early"])
 def test_a_chunked_body_that_never_ends_is_cut_off(place: str, path: bytes) -> None:
     with Raw(place) as client:
-        client.send(b"POST ", path, b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(b"POST ", path, b" HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         client.flood(b"1000\r\n" + bytes(0x1000) + b"\r\n")
         status, body = client.answer()
         assert (status, body[:5]) in ((0, b""), (413, b'{"typ'), (200, b"early"))
@@ -312,14 +312,14 @@ def test_a_body_over_the_limit_is_told_so_though_it_goes_on(place: str) -> None:
     with Raw(place) as client:
         client.send(HEAD, b"Content-Length: 400000\r\n\r\n", bytes(400_000))
         assert b" 413 " in client.socket.recv(65_536)
-        client.send(b"GET /early HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        client.send(b"GET /early HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert client.answer()[1].endswith(b"early")  # the connection is as good as before
 
 
 def test_many_requests_at_once_are_all_answered(place: str) -> None:
     one = HEAD + b"Content-Length: 50000\r\n\r\n" + bytes(50_000)
     with Raw(place) as client:
-        last = b"GET /early HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        last = b"GET /early HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         threading.Thread(target=_send_all, args=(client, one * 20 + last)).start()
         received = bytearray()
         while chunk := client.socket.recv(65_536):
@@ -344,7 +344,7 @@ def test_what_is_no_http_is_told_so(place: str) -> None:
 def test_a_websocket_that_cannot_begin_is_refused(place: str, lines: bytes) -> None:
     with Raw(place) as client:
         client.send(
-            b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
+            b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
             b"Sec-WebSocket-Version: 13\r\n",
             lines,
             b"\r\n",
