@@ -4,6 +4,7 @@ import { part, setBusy, setNote } from "./dom.js";
 
 const KEY = "inkling-token";
 const SENDABLE = /^[A-Za-z0-9._~+-]+$/; // a browser refuses to send others, and no token has them
+const GIVE_BACK_MS = 2000;
 const NOT_RIGHT = "This is not the right token.";
 
 let kept = recall();
@@ -96,11 +97,12 @@ function keep(token) {
   for (const listener of listeners) listener();
 }
 
-/** Its control was disabled while it waited, and lost the focus; two frames on it is drawn as it was. */
-function giveBack(focused) {
-  requestAnimationFrame(() => requestAnimationFrame(() => {
-    if (document.activeElement === document.body) focused?.focus({ preventScroll: true });
-  }));
+/** A control that is disabled while it waits has lost the focus: it has it again as soon as it can. */
+function giveBack(focused, until = performance.now() + GIVE_BACK_MS) {
+  const isLost = document.activeElement === document.body || part("token-dialog").contains(document.activeElement);
+  if (focused === null || !isLost) return;
+  focused.focus({ preventScroll: true });
+  if (document.activeElement !== focused && performance.now() < until) requestAnimationFrame(() => giveBack(focused, until));
 }
 
 function createDialog() {

@@ -101,20 +101,17 @@ class Access:
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
-        """Ask the three questions; raise Problem. A millionth of a second, where nothing is set."""
+        """Ask the three questions; raise Problem."""
         headers: Headers = dict(scope["headers"])
         if self._is_private and not self._is_our_name(headers.get(b"host")):
             raise _unknown_name(headers[b"host"])
-        needed = right_needed(scope)
-        if (needed is Right.CHANGE or scope["type"] == "websocket") and not self._is_our_page(
-            headers
-        ):
+        needed, held = right_needed(scope), Right.CHANGE
+        is_socket = scope["type"] == "websocket"
+        if (is_socket or needed is Right.CHANGE) and not self._is_our_page(headers):
             raise _other_site(headers)
-        if self._token is None:
-            held = Right.CHANGE
-        else:
+        if self._token is not None:
             held = self._check_token(scope, presented(scope, headers), needed)
-        if scope["type"] == "websocket":
+        if is_socket:
             scope[MAY_CHANGE] = held is Right.CHANGE
 
     def _look_at_name(self, host: bytes | None) -> bool:
@@ -144,7 +141,7 @@ class Access:
         how = HOW_TO_OPEN if scope["type"] == "websocket" else HOW_TO_SEND
         if token is None:
             detail, challenge = f"{what} needs a token: {how}.", "Bearer"
-        elif self._read_token is not None and hmac.compare_digest(token, self._read_token):
+        elif held is Right.READ and self._read_token is not None:
             detail = f"{what} needs the token of INKLING_TOKEN; the one sent is for reading."
             raise Problem(403, detail, {"WWW-Authenticate": 'Bearer error="insufficient_scope"'})
         else:
@@ -153,12 +150,10 @@ class Access:
         raise Problem(401, detail, {"WWW-Authenticate": challenge})
 
     def _right_of(self, token: bytes | None) -> Right:
-        """Return what somebody with this token may do; compared in a time that tells nothing."""
-        if token is not None and hmac.compare_digest(token, self._token or b""):
+        """Return what somebody with this token may do."""
+        if _are_the_same(token, self._token):
             return Right.CHANGE
-        if self._read_token is None:
-            return Right.READ
-        if token is not None and hmac.compare_digest(token, self._read_token):
+        if self._read_token is None or _are_the_same(token, self._read_token):
             return Right.READ
         return Right.NOTHING
 
@@ -242,6 +237,11 @@ def warn_if_exposed(settings: Settings) -> None:
 
 def _bytes_of(secret: SecretStr | None) -> bytes | None:
     return None if secret is None else secret.get_secret_value().encode()
+
+
+def _are_the_same(token: bytes | None, secret: bytes | None) -> bool:
+    """Return whether a token is the secret, in a time that does not tell how much of it is."""
+    return token is not None and secret is not None and hmac.compare_digest(token, secret)
 
 
 def _words_for(scope: Scope) -> str:

@@ -5,22 +5,13 @@ from __future__ import annotations
 import re
 
 from playwright.sync_api import Page, expect
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse
-from starlette.routing import Route
 
 from tests.browser.conftest import DESKTOP, OpenPage
+from tests.browser.elsewhere import other_site
 from tests.browser.sheet import SEVEN, draw, expect_guess, ink, ink_sum
 from tests.running import Stack, wait_until
-from tests.serving import served
 
 PANELS = ["draw", "guess", "training", "curves", "network", "machine", "quality", "weights"]
-
-
-def framed(request: Request, url: str) -> HTMLResponse:
-    """Return a page of another site that shows Inkling in a frame, with the same query."""
-    return HTMLResponse(f'<!doctype html><iframe src="{url}/?{request.url.query}"></iframe>')
 
 
 def shown(page: Page) -> list[str]:
@@ -104,9 +95,10 @@ def test_the_page_can_stand_in_a_frame_of_another_site_only_when_embedded(
     open_page: OpenPage, stack: Stack
 ) -> None:
     page = open_page()
-    site = Starlette(routes=[Route("/{query:path}", lambda request: framed(request, stack.url))])
-    with served(site) as host:
-        page.goto(f"http://{host}/?embed=1")
+    with other_site(
+        lambda query: f'<!doctype html><iframe src="{stack.url}/?{query}"></iframe>'
+    ) as site:
+        page.goto(f"{site}/?embed=1")
         expect(page.frame_locator("iframe").get_by_test_id("grid")).to_be_visible()
-        page.goto(f"http://{host}/", wait_until="networkidle")
+        page.goto(f"{site}/", wait_until="networkidle")
         expect(page.frame_locator("iframe").get_by_test_id("grid")).to_have_count(0)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -12,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import DEADLINE_MS, OpenPage, Status
+from tests.browser.elsewhere import other_site
 from tests.running import Stack, running_stack, wait_until
 
 # What a page of another site may try; each is called with the address of the stack, and resolves to
@@ -41,28 +40,11 @@ TRY = """async ([source, url]) => { try { return await (0, eval)(source)(url); }
                                     catch { return false; } }"""
 
 
-class _Blank(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        """Answer with an empty page."""
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<!doctype html><title>Elsewhere</title>")
-
-    def log_message(self, *_: Any) -> None:
-        """Be quiet."""
-
-
-@pytest.fixture(scope="module")
-def other_site() -> Iterator[str]:
+@pytest.fixture(scope="module", name="elsewhere")
+def _elsewhere() -> Iterator[str]:
     """The address of a page that is not ours."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Blank)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://localhost:{server.server_port}"  # by another name: another site, too
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with other_site(lambda _: "<!doctype html><title>Elsewhere</title>") as url:
+        yield url
 
 
 def attempt(page: Page, name: str, url: str) -> bool:
@@ -82,12 +64,12 @@ def test_another_site_gets_nowhere(
     status: Status,
     api: httpx.Client,
     stack: Stack,
-    other_site: str,
+    elsewhere: str,
     name: str,
 ) -> None:
     page = open_page()
     before = status()["cache_size"], resets(api)
-    page.goto(other_site)
+    page.goto(elsewhere)
     assert not attempt(page, name, stack.url)
     page.goto(stack.url)
     expect(page.get_by_test_id("connection")).to_have_text("connected")
@@ -100,15 +82,15 @@ def test_another_site_gets_nowhere(
 
 @pytest.mark.parametrize("name", ["fetch", "preflight", "reading", "WebSocket"])
 def test_a_site_that_is_named_may_do_all_of_it(
-    window: Page, sharing: Stack, other_site: str, name: str
+    window: Page, sharing: Stack, elsewhere: str, name: str
 ) -> None:
     window.set_default_timeout(DEADLINE_MS)
-    window.goto(other_site)
+    window.goto(elsewhere)
     assert attempt(window, name, sharing.url)
 
 
 @pytest.fixture(scope="module")
-def sharing(datasets: Any, other_site: str) -> Iterator[Stack]:
+def sharing(datasets: Any, elsewhere: str) -> Iterator[Stack]:
     """A stack that names the other site."""
-    with running_stack(datasets, INKLING_ORIGINS=other_site) as stack:
+    with running_stack(datasets, INKLING_ORIGINS=elsewhere) as stack:
         yield stack
