@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import select
 import socket
 import threading
@@ -24,6 +25,7 @@ from starlette.websockets import WebSocket
 from ops import http as limits
 from ops import problems
 from ops.problems import install_problems, receive_body
+from tests.running import ROOT
 from tests.serving import served
 
 LIMIT = 100_000  # bytes of the body of /take
@@ -229,6 +231,18 @@ def test_whoever_goes_away_within_a_body_leaves_no_error_in_the_log(
             leaving.send(HEAD, b"Content-Length: 5\r\n\r\n", sent)
     assert httpx.post(f"http://{place}/take", content=b"12345").text == "5"
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_the_edge_of_the_containers_has_the_same_limits() -> None:
+    caddyfile = (ROOT / "frontend" / "Caddyfile").read_text()
+    for line in (
+        f"max_header_size {limits.MAX_HEAD_BYTES // 1024}KiB",
+        f"read_header {limits.HEAD_S:.0f}s",
+        "read_body 2m",
+        "idle 1m",
+        "response_header_timeout 30s",
+    ):
+        assert re.search(rf"^\t+{line}$", caddyfile, re.MULTILINE), line
 
 
 # --- slow readers ---------------------------------------------------------------------------
