@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +22,7 @@ from wire.codec import MalformedError, UnusableError
 from wire.connection import RedisAwayError, RedisFullError, RedisSilentError
 from wire.request_id import REQUEST_ID
 
+MAX_UNDERWAY_BYTES = 256 * 2**20  # of bodies whose end is not here yet, in one process
 MAX_SHOWN = 80  # characters of a wrong value that an answer repeats
 log = structlog.get_logger()
 
@@ -183,17 +185,34 @@ async def read_body(request: Request, limit: int) -> bytes:
     return await receive_body(request.receive, limit)
 
 
+@dataclass
+class Underway:
+    """How much this process holds of bodies whose end is not here yet."""
+
+    bytes_held: int = 0
+
+
+_underway = Underway()
+
+
 async def receive_body(receive: Receive, limit: int) -> bytes:
-    """Return the body of an ASGI request; raise Problem 413, or ClientDisconnect."""
+    """Return the body of an ASGI request; raise Problem 413 or 503, or ClientDisconnect."""
     chunks: list[bytes] = []
     length, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk, more = message.get("body", b""), message.get("more_body", False)
-        chunks.append(chunk)
-        length += len(chunk)
-        if length > limit:
-            raise Problem(413, f"the body is over the limit of {limit:,} bytes")
+    try:
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk, more = message.get("body", b""), message.get("more_body", False)
+            chunks.append(chunk)
+            length += len(chunk)
+            _underway.bytes_held += len(chunk)
+            if length > limit:
+                raise Problem(413, f"the body is over the limit of {limit:,} bytes")
+            if more and _underway.bytes_held > MAX_UNDERWAY_BYTES:
+                detail = "too many large bodies are on their way at once; nothing was changed."
+                raise Problem(503, detail, {"Retry-After": "5"})
+    finally:
+        _underway.bytes_held -= length
     return b"".join(chunks)  # one chunk, as mostly, is not copied

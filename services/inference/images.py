@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import threading
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from ops.problems import Problem
 
 MAX_IMAGES = 1024
 MAX_PICTURE_PIXELS = 16_000_000  # as many as a phone's camera makes; more is a bomb
+LARGE_PICTURE_PIXELS = 2_000_000
+LARGE_PICTURE_LOCK = threading.Lock()  # one at a time, so that memory is bounded: 150 MB
 ENOUGH_SIDE = 560  # pixels: twenty for one of the network's, so that a photo needs little memory
 PICTURE_TYPES = {"image/png": "PNG", "image/jpeg": "JPEG"}
 BYTES_TYPE = "application/octet-stream"
@@ -165,18 +168,15 @@ def read_picture(body: bytes, content_type: str) -> Floats:
     kind = PICTURE_TYPES[content_type]
     try:
         picture: Image.Image = Image.open(io.BytesIO(body), formats=[kind])
-        if picture.width * picture.height > MAX_PICTURE_PIXELS:
+        pixels = picture.width * picture.height
+        if pixels > MAX_PICTURE_PIXELS:
             raise Problem(
                 413,
                 f"the {kind} has {picture.width} x {picture.height} pixels; allowed are "
                 f"{MAX_PICTURE_PIXELS:,} in all",
             )
-        picture.draft(None, (ENOUGH_SIDE, ENOUGH_SIDE))  # a JPEG is decoded at about that size
-        if max(picture.size) >= 2 * ENOUGH_SIDE and picture.mode in ("L", "LA", "RGB", "RGBA"):
-            picture = picture.reduce(max(picture.size) // ENOUGH_SIDE)
-        picture = ImageOps.exif_transpose(picture)  # as the phone was held
-        if picture.mode.startswith("I"):  # 16 bits of grey, which convert() would cut off at 255
-            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        with LARGE_PICTURE_LOCK if pixels > LARGE_PICTURE_PIXELS else nullcontext():
+            picture = _upright_and_small(picture)
         colours = picture.convert("RGBA")
     except UnidentifiedImageError as error:
         raise Problem(422, f"the body is no {kind}: it starts with {body[:8]!r}") from error
@@ -190,6 +190,28 @@ def read_picture(body: bytes, content_type: str) -> Floats:
         ink, rim = 1 - ink, 1 - rim
     brightness: Floats = np.clip(ink - np.median(rim), 0, 1)  # grey paper is 0, too
     return brightness
+
+
+def _upright_and_small(picture: Image.Image) -> Image.Image:
+    """Return the picture as the phone was held, in 8 bits a colour, made small if it is large."""
+    picture.draft(None, (ENOUGH_SIDE, ENOUGH_SIDE))  # a JPEG is decoded at about that size
+    has_16_bits = picture.mode.startswith("I")
+    if not has_16_bits:
+        picture = _small(picture)
+    picture = ImageOps.exif_transpose(picture)
+    if has_16_bits:  # of grey, which convert() would cut off at 255
+        picture = _small(Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)))
+    return picture
+
+
+def _small(picture: Image.Image) -> Image.Image:
+    """Return the picture with some ENOUGH_SIDE pixels on its longer side, if it has many more."""
+    times = max(picture.size) // ENOUGH_SIDE
+    if times < 2:
+        return picture
+    if picture.mode not in ("L", "LA", "RGB", "RGBA"):  # a palette has no means
+        picture = picture.convert("RGBA")
+    return picture.reduce(times)
 
 
 def _kind(value: Any) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import select
 import socket
 import threading
 import time
@@ -21,7 +23,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from ops import http as limits
+from ops import problems
 from ops.problems import install_problems, receive_body
+from tests.running import ROOT
 from tests.serving import served
 
 LIMIT = 100_000  # bytes of the body of /take
@@ -229,6 +233,18 @@ def test_whoever_goes_away_within_a_body_leaves_no_error_in_the_log(
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
+def test_the_edge_of_the_containers_has_the_same_limits() -> None:
+    caddyfile = (ROOT / "frontend" / "Caddyfile").read_text()
+    for line in (
+        f"max_header_size {limits.MAX_HEAD_BYTES // 1024}KiB",
+        f"read_header {limits.HEAD_S:.0f}s",
+        "read_body 2m",
+        "idle 1m",
+        "response_header_timeout 30s",
+    ):
+        assert re.search(rf"^\t+{line}$", caddyfile, re.MULTILINE), line
+
+
 # --- slow readers ---------------------------------------------------------------------------
 def is_reset(connection: socket.socket) -> bool:
     """Return whether the other end has dropped the connection; reads nothing."""
@@ -314,6 +330,27 @@ def test_a_body_over_the_limit_is_told_so_though_it_goes_on(place: str) -> None:
         assert b" 413 " in client.socket.recv(65_536)
         client.send(b"GET /early HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert client.answer()[1].endswith(b"early")  # the connection is as good as before
+
+
+def test_bodies_on_their_way_are_bounded_together(
+    place: str, monkeypatch: pytest.MonkeyPatch, wait_until: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(problems, "MAX_UNDERWAY_BYTES", 300_000)
+    head = HEAD + b"Content-Length: 99999\r\n\r\n"
+    with ExitStack() as stack, httpx.Client(base_url=f"http://{place}") as client:
+        slow = [stack.enter_context(Raw(place)) for _ in range(4)]
+        for one in slow:
+            one.send(head, bytes(90_000))
+        sockets = [one.socket for one in slow]
+        (refused,) = wait_until(lambda: select.select(sockets, [], [], 0)[0])
+        answer = refused.recv(65_536)
+        assert b" 503 " in answer
+        assert b"retry-after: 5" in answer
+        assert b"too many large bodies" in answer
+        for one in slow:
+            one.send(bytes(9_999))
+        assert client.post("/take", content=bytes(99_999)).text == "99999"
+    wait_until(lambda: problems._underway.bytes_held == 0)
 
 
 def test_many_requests_at_once_are_all_answered(place: str) -> None:

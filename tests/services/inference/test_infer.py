@@ -472,6 +472,24 @@ def test_a_large_photo_is_made_small_before_it_costs_memory(kind: str) -> None:
     assert width / height == pytest.approx(4 / 3, rel=0.01)
 
 
+@pytest.mark.parametrize("mode", ["1", "P", "LA", "RGBA", "I;16"])
+def test_a_large_picture_of_any_mode_is_made_small(mode: str) -> None:
+    ink = drawn().resize((1800, 1200))
+    wide = np.asarray(ink, np.uint16) * 257
+    picture = Image.fromarray(wide) if mode == "I;16" else ink.convert(mode)
+    small = read_picture(file_of(picture), "image/png")
+    plain = read_picture(file_of(ink), "image/png")
+    assert small.shape == plain.shape == (400, 600)
+    assert np.abs(small - plain).mean() < 0.02
+
+
+def test_a_bomb_among_the_words_of_a_png_is_refused(client: httpx.Client) -> None:
+    words = b"Comment\0\0" + zlib.compress(bytes(50_000_000))
+    body = png_of_size(20, 20, (b"zTXt", words))
+    detail = detail_of(infer(client, body), 422)
+    assert "Decompressed data too large" in detail
+
+
 def test_what_is_transparent_is_paper(client: httpx.Client) -> None:
     ink = drawn()
     picture = Image.new("RGBA", ink.size, (0, 0, 0, 0))
