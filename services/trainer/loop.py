@@ -12,6 +12,7 @@ import structlog
 from nn.model import Weights, fresh_weights
 from nn.training import Descent, descend, loss_and_gradients
 from ops.settings import Settings
+from services.trainer import metrics
 from services.trainer.feed import START, Feed
 from services.trainer.reporter import Reporter
 from services.trainer.state import State
@@ -316,6 +317,8 @@ class Trainer:
                 self._bus.training.release(self._reporter.token)
         except RedisAwayError as error:
             log.warning("left without a checkpoint", error=str(error))
+        finally:
+            metrics.stand_by()
 
 
 def _all_finite(state: State) -> bool:

@@ -149,9 +149,7 @@ class Reporter:
             self._workers = self._worker_rates.follow(self._bus.flow.workers())
             metrics.DATA_WORKERS.set(len(self._workers))
             if self.token is not None and not self._bus.training.renew(self.token):
-                log.warning("lost the lease", token=self.token)
-                metrics.LEASES_LOST.inc()
-                self.token = None
+                self._lose_lease()
                 return
             self._renewed_at = now
         if self._offered is not None:
@@ -159,6 +157,12 @@ class Reporter:
             self._tell_weights(checkpoint, "checkpoint", now - self._saved_at >= CHECKPOINT_S)
         self._tell_frame(now)
         self.snapshot_due = self._state.training and now - self._weights_at >= WEIGHTS_S
+
+    def _lose_lease(self) -> None:
+        """Stop to lead: another trainer does."""
+        log.warning("lost the lease", token=self.token)
+        metrics.LEASES_LOST.inc()
+        self.token = None
 
     def _tell_weights(self, checkpoint: Checkpoint, origin: Origin, save: bool) -> None:
         """Publish weights under a new version; with `save`, keep the checkpoint, too."""
@@ -227,7 +231,7 @@ class Reporter:
         if not self._bus.training.publish_frame(
             Frame(revision, generation, signal), token=self.token
         ):
-            self.token = None
+            self._lose_lease()
             return
         self._last, self._told_at = bare, now
 
