@@ -7,7 +7,7 @@ PAGE := frontend/node_modules/uplot/package.json
 AXE := frontend/node_modules/axe-core/package.json
 PEERS := bench/.venv/peers
 
-.PHONY: help run scale test test-docker bench bench-peers bench-curves bench-page check lock clean
+.PHONY: help run scale test test-docker sbom audit bench bench-peers bench-curves bench-page check lock clean
 
 help:
 	@echo "make run                     start Inkling on http://localhost:$(PORT) (PORT=8081 make run: another port)"
@@ -19,6 +19,8 @@ help:
 	@echo "make bench-curves            measure how cost grows with the work, and draw docs/performance-*.png"
 	@echo "make bench-page              measure the page in a real Chromium, beside make run"
 	@echo "make check                   lint and type check"
+	@echo "make sbom                    print a software bill of materials (CycloneDX) of the lock files"
+	@echo "make audit                   ask the registries for known vulnerabilities of what is locked"
 	@echo "make lock                    pin the newest allowed versions of all packages"
 	@echo "make clean                   remove what the other commands have made, your weights included"
 
@@ -52,6 +54,12 @@ bench-page: .venv/dev
 
 check: .venv/dev
 	scripts/check
+
+sbom: .venv/run
+	@$(BIN)/python scripts/sbom.py
+
+audit: .venv/run
+	$(BIN)/python scripts/audit.py
 
 lock: .venv/dev
 	scripts/lock

@@ -12,6 +12,7 @@ import structlog
 from nn.model import Weights, fresh_weights
 from nn.training import Descent, descend, loss_and_gradients
 from ops.settings import Settings
+from services.trainer import metrics
 from services.trainer.feed import START, Feed, Place
 from services.trainer.reporter import Reporter
 from services.trainer.state import State
@@ -331,6 +332,8 @@ class Trainer:
                 self._bus.training.release(self._reporter.token)
         except RedisAwayError as error:
             log.warning("left without a checkpoint", error=str(error))
+        finally:
+            metrics.stand_by()
 
 
 def _is_idle(gradients: Weights, loss: float) -> bool:

@@ -110,9 +110,7 @@ class Reporter:
         """Hold the lease, if it is still this trainer's; return whether it is."""
         asked_at = time.monotonic()
         if self.token is not None and not self._bus.training.renew(self.token):
-            log.warning("lost the lease", token=self.token)
-            metrics.LEASES_LOST.inc()
-            self.token = None
+            self._lose_lease()
         self._renewed_at = asked_at
         return self.token is not None
 
@@ -190,6 +188,12 @@ class Reporter:
         self._tell_frame(now)
         self.snapshot_due = self._state.training and now - self._weights_at >= WEIGHTS_S
 
+    def _lose_lease(self) -> None:
+        """Stop to lead: another trainer does."""
+        log.warning("lost the lease", token=self.token)
+        metrics.LEASES_LOST.inc()
+        self.token = None
+
     def _tell_weights(self, checkpoint: Checkpoint, origin: Origin, save: bool) -> bool:
         """Publish weights under a new version; with `save`, keep the checkpoint, too.
 
@@ -262,7 +266,7 @@ class Reporter:
         if self._bus.training.publish_frame(frame, token=self.token):
             self._unsent = None
         else:
-            self.token = None
+            self._lose_lease()
 
     def _next_frame(self, now: float) -> Frame | None:
         """Return a frame of all that was recorded since the last; None if nothing is new."""

@@ -69,6 +69,14 @@ def test_metrics_are_those_of_prometheus() -> None:
     assert "# TYPE python_info gauge" in answer.text
 
 
+def test_metrics_say_whether_the_process_can_do_its_job() -> None:
+    reasons = ["Redis is away"]
+    with served(Starlette(routes=health_routes(lambda: reasons))) as place:
+        assert "inkling_ready 0.0" in httpx.get(f"http://{place}/metrics").text
+        reasons.clear()
+        assert "inkling_ready 1.0" in httpx.get(f"http://{place}/metrics").text
+
+
 def test_health_from_a_thread_until_it_is_stopped(wait_until: Callable[..., Any]) -> None:
     stop = threading.Event()
     settings = Settings(host="127.0.0.1", port=free_port())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -29,6 +30,9 @@ from tests.running import ROOT, Controlled
 PROJECT = "inkling-test"
 MAX_RESIDENT_MB = 120
 LEARN_S = 30.0
+MEMORY_PEAKS = (  # in a container, of cgroups 2 and 1
+    "/sys/fs/cgroup/memory.peak", "/sys/fs/cgroup/memory/memory.max_usage_in_bytes",
+)  # fmt: skip
 PYTHON_SERVICES = ("gateway", "inference", "weights", "data", "data-worker", "trainer")
 
 pytestmark = pytest.mark.timeout(400)
@@ -307,6 +311,80 @@ def test_only_the_edge_is_published_and_only_here(stack: Compose) -> None:
         if port["PublishedPort"]
     }
     assert published == {("edge", "127.0.0.1")}
+
+
+def each_container(stack: Compose) -> dict[str, dict[str, Any]]:
+    """Return what Docker knows of the containers, by name."""
+    names = stack.run("ps", "-q").split()
+    shown = subprocess.run(["docker", "inspect", *names], capture_output=True, check=True)
+    return {one["Name"].lstrip("/"): one for one in json.loads(shown.stdout)}
+
+
+def inside(container: str, script: str) -> str:
+    """Return what a shell prints in a container, and its errors."""
+    done = subprocess.run(
+        ["docker", "exec", container, "sh", "-c", script],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return (done.stdout + done.stderr).strip()
+
+
+def test_containers_may_do_nothing_but_their_work(stack: Compose) -> None:
+    containers = each_container(stack)
+    assert len(containers) >= 8
+    for name, container in containers.items():
+        host = container["HostConfig"]
+        assert host["ReadonlyRootfs"], name
+        assert host["CapDrop"] == ["ALL"], name
+        assert not host["CapAdd"], name
+        assert "no-new-privileges:true" in host["SecurityOpt"], name
+        assert host["Memory"] >= 2**30, name
+        assert host["PidsLimit"] > 0, name
+        status = dict(
+            line.split(":\t", 1) for line in inside(name, "cat /proc/1/status").splitlines()
+        )
+        assert status["Uid"].split()[1] != "0", name
+        assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0, name
+        assert status["NoNewPrivs"] == "1", name
+        assert "Read-only file system" in inside(name, "touch /made-by-a-test"), name
+        peak = inside(name, f"cat {' '.join(MEMORY_PEAKS)}")
+        most = max((int(word) for word in peak.split() if word.isdigit()), default=0)
+        print(f"\n  {name}: at most {most / 2**20:.0f} MiB, files read included", end="")
+
+
+def test_redis_is_out_of_reach_of_the_edge_and_the_back_leads_nowhere(stack: Compose) -> None:
+    containers = {one["Config"]["Labels"]["com.docker.compose.service"]: name
+                  for name, one in each_container(stack).items()}  # fmt: skip
+    ours = inside(containers["edge"], "wget -q -T 3 -O - http://gateway:8000/healthz")
+    assert "alive" in ours
+    away = inside(containers["edge"], "wget -T 3 -O - http://redis:6379/")
+    assert re.search("resolve|bad address|Name or service", away), away
+    for service in ("trainer", "data-worker", "redis"):
+        networks = each_container(stack)[containers[service]]["NetworkSettings"]["Networks"]
+        assert list(networks) == [f"{PROJECT}_back"], service
+    back = ["docker", "network", "inspect", "--format", "{{.Internal}}", f"{PROJECT}_back"]
+    assert subprocess.run(back, capture_output=True, text=True, check=True).stdout == "true\n"
+
+
+def test_a_request_id_goes_from_the_edge_into_the_trainer(
+    stack: Compose, wait_until: Callable[..., Any]
+) -> None:
+    signal = {"type": "SetCacheSize", "value": 17}
+    answer = stack.client.post("/control", json=signal)
+    assert answer.status_code == 200
+    made = answer.headers.get_list("X-Request-ID")
+    assert len(made) == 1
+    wait_until(
+        lambda: any(
+            made[0] in line and "obeying settings" in line
+            for line in stack.run("logs", "--no-color", "trainer").splitlines()
+        ),
+        what="the line of the trainer",
+    )
+    given = stack.client.get("/status", headers={"X-Request-ID": "mine"})
+    assert given.headers.get_list("X-Request-ID") == ["mine"]
+    refused = stack.client.get("/weights/versions/999999", headers={"X-Request-ID": 'a"b'})
+    assert refused.json()["request_id"] == refused.headers["X-Request-ID"] != 'a"b'
 
 
 def test_the_edge_answers_for_a_service_that_is_away(
