@@ -1,18 +1,21 @@
 # The same commands for people, for CI and for the container build. `make` alone lists them.
 PORT ?= 8080
 DATA_WORKERS ?= 1
+MINUTES ?= 30
 PYTHON ?= python3
 BIN := .venv/bin
 PAGE := frontend/node_modules/uplot/package.json
 AXE := frontend/node_modules/axe-core/package.json
 PEERS := bench/.venv/peers
 
-.PHONY: help run scale test test-docker sbom audit bench bench-peers bench-curves bench-page check lock clean
+.PHONY: help run scale test test-fuzz test-soak test-docker sbom audit bench bench-peers bench-curves bench-page check lock clean
 
 help:
 	@echo "make run                     start Inkling on http://localhost:$(PORT) (PORT=8081 make run: another port)"
 	@echo "make scale DATA_WORKERS=4    change the number of data workers while it runs"
 	@echo "make test                    run every test"
+	@echo "make test-fuzz               throw some 30,000 malformed inputs at the stack"
+	@echo "make test-soak MINUTES=30    load the stack and see that no process grows"
 	@echo "make test-docker             test the stack in Docker (INKLING_DATA_DIR: a folder with MNIST)"
 	@echo "make bench                   measure everything against what people would use (ARGS='--repeats 5 --plot')"
 	@echo "make bench-train             measure some of it: -infer, -fanout, -workers, -swap, -start ..."
@@ -32,6 +35,13 @@ scale: .venv/run
 
 test: .venv/dev $(AXE)
 	scripts/test
+
+# On their own, because they take minutes.
+test-fuzz: .venv/dev
+	$(BIN)/python -m pytest -o python_files='fuzz_*.py' tests/fuzz
+
+test-soak: .venv/dev
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 # On its own, because it needs a Docker engine; -s shows what it measures.
 test-docker: .venv/dev

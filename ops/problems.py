@@ -129,6 +129,7 @@ _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     Problem: lambda error: error,
     RequestValidationError: lambda error: Problem(422, describe(error.errors())),
     ValidationError: lambda error: Problem(422, describe(error.errors())),
+    ClientDisconnect: lambda _: Problem(400, "the body ended before it was whole"),  # to nobody
     MalformedError: lambda error: Problem(422, str(error)),
     UnusableError: _unusable,
     RedisAwayError: _redis_away,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -59,6 +60,17 @@ def test_every_route_is_in_the_readme_and_in_the_docs_page(apps) -> None:
         assert f"`{method} {path}" in README, (method, path)
         anchor = f"{method.lower()}-{re.sub('[{}]', '', path).strip('/').replace('/', '-')}"
         assert f'<article id="{anchor}">' in page
+
+
+def test_every_reference_in_the_api_leads_somewhere(apps) -> None:
+    for app in apps.values():
+        spec = app.openapi()
+        references = re.findall(r'"\$ref": "(.+?)"', json.dumps(spec))
+        for reference in references:
+            place = spec
+            for part in reference.removeprefix("#/").split("/"):
+                place = place[part]
+            assert place
 
 
 def test_every_signal_is_in_the_docs_page_with_its_ranges(apps) -> None:

@@ -61,8 +61,14 @@ class Evaluator:
                 log.warning("cannot evaluate these weights", error=str(error))
 
     def _measure_requests(self, stop: threading.Event) -> None:
-        while not stop.is_set() and (asked := self._bus.live.pop_to_evaluate()) is not None:
-            self._publish(asked, live=False)
+        while not stop.is_set():
+            try:
+                asked = self._bus.live.pop_to_evaluate()
+                if asked is None:
+                    return
+                self._publish(asked, live=False)
+            except ValueError as error:  # the next one may be measured
+                log.warning("cannot evaluate what was asked for", error=str(error))
 
     def _measure_live(self, stop: threading.Event) -> None:
         """Measure the newest live weights if there are any, but not too often."""

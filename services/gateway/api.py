@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -37,15 +37,33 @@ READING = (GetStatus, Subscribe)  # the signals that change nothing
 SHUTTING_DOWN = 1012  # the WebSocket's close code "service restart": come again
 log = structlog.get_logger()
 
+
+def _inlined(schema: Any, known: Mapping[str, Any]) -> Any:
+    """Return a JSON schema in which each reference is replaced by the one of `known` that it names.
+
+    In an OpenAPI document, "#/$defs/..." would lead nowhere.
+    """
+    if isinstance(schema, list):
+        return [_inlined(item, known) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(known[schema["$ref"].rpartition("/")[2]], known)
+    return {name: _inlined(value, known) for name, value in schema.items()}
+
+
 _, _SCHEMAS = msgspec.json.schema_components([ResponseSignal])
+_SIGNALS = CONTROL_SIGNAL.json_schema()
 _CONTROL_BODY = {
     "required": True,
-    "content": {"application/json": {"schema": CONTROL_SIGNAL.json_schema()}},
+    "content": {
+        "application/json": {"schema": {"oneOf": _inlined(_SIGNALS["oneOf"], _SIGNALS["$defs"])}}
+    },
 }
 _ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The ResponseSignal, its history empty",
-        "content": {"application/json": {"schema": _SCHEMAS["ResponseSignal"]}},
+        "content": {"application/json": {"schema": _inlined(_SCHEMAS["ResponseSignal"], _SCHEMAS)}},
     }
 }
 

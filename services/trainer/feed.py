@@ -191,8 +191,6 @@ class Feed:
 
     def _recover(self) -> None:
         """Issue again, before all others, the tickets that a worker took and did not answer."""
-        if not self._waiting:
-            return
         tickets, batches = self.flow.lengths()
         if not tickets and batches >= len(self._waiting):
             return

@@ -168,7 +168,9 @@ class Trainer:
         if call is not None:
             with working_for(call.request_id):
                 self._bus.calls.answer(call.name, self._tune(call.request))
-            self._looked_at = 0.0  # there may be more
+            self._looked_at = 0.0  # there may be more: look again before any wait
+            if self._feed is not None:
+                self._feed.woken = True
 
     def _follow(self, settings: RunSettings, generation: int) -> None:
         """Adopt replaced weights, obey the settings, notice a new data set; tell what changed."""

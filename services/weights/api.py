@@ -27,8 +27,9 @@ from services.weights.store import Store
 from services.weights.versions import VersionAnswer, version_routes
 from wire.bus import Bus
 from wire.calls import Tune
-from wire.codec import decode_snapshot
+from wire.codec import MalformedError, UnusableError, decode_snapshot
 from wire.connection import RedisAwayError
+from wire.messages import Snapshot
 
 MAX_BODY_BYTES = 8 * 2**20
 MAX_TRAIN = 10_000_000
@@ -126,7 +127,7 @@ def _live_routes(bus: Bus, replacement: Replacement) -> APIRouter:
             return Response(status_code=304, headers=headers)
         # What is live is safetensors already: only other formats are made of the numbers in it.
         if kind is not Format.SAFETENSORS:
-            data = encode(decode_snapshot(data), kind)
+            data = encode(_live(data), kind)
         return Response(data, headers=headers)
 
     @router.post("/weights", summary="Replace the weights", openapi_extra=_UPLOAD)
@@ -159,6 +160,17 @@ def _live_routes(bus: Bus, replacement: Replacement) -> APIRouter:
         return VersionAnswer(version=replacement.reset(train))
 
     return router
+
+
+def _live(data: bytes) -> Snapshot:
+    """Return the live weights in the bytes that Redis holds; raise UnusableError if they are none.
+
+    That is not the fault of whoever asks for them.
+    """
+    try:
+        return decode_snapshot(data)
+    except MalformedError as error:
+        raise UnusableError(str(error)) from error
 
 
 def tune(bus: Bus, body: bytes, *, scaled: bool) -> TuneAnswer:

@@ -10,11 +10,12 @@ import httpx
 import pytest
 from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import ClientDisconnect
 
 from ops.problems import Problem, install_problems, read_body
 from tests.serving import detail_of, served
 from wire.calls import NoAnswerError, NoReplyError
-from wire.codec import MalformedError
+from wire.codec import MalformedError, UnusableError
 from wire.connection import RedisAwayError
 
 LIMIT = 1000
@@ -31,6 +32,12 @@ class Thing(BaseModel):
 ERRORS: dict[str, tuple[Exception, int, str]] = {
     "problem": (Problem(418, "no coffee", {"X-Pot": "tea"}), 418, "no coffee"),
     "malformed": (MalformedError("w1 is short"), 422, "w1 is short"),
+    "unusable": (
+        UnusableError("no curve"),
+        503,
+        "What Redis holds is not usable: no curve.",
+    ),
+    "cut-short": (ClientDisconnect(), 400, "the body ended before it was whole"),
     "away": (
         RedisAwayError("Redis is away: refused"),
         503,

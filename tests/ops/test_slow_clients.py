@@ -318,7 +318,9 @@ def test_a_head_or_trailer_that_never_ends_is_cut_off(
 @pytest.mark.parametrize("path", [b"/take", b"/early"])
 def test_a_chunked_body_that_never_ends_is_cut_off(place: str, path: bytes) -> None:
     with Raw(place) as client:
-        client.send(b"POST ", path, b" HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(
+            b"POST ", path, b" HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
         client.flood(b"1000\r\n" + bytes(0x1000) + b"\r\n")
         status, body = client.answer()
         assert (status, body[:5]) in ((0, b""), (413, b'{"typ'), (200, b"early"))

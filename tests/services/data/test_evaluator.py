@@ -159,3 +159,16 @@ def test_what_could_not_be_told_while_redis_was_away_is_told_later(
         2, 0, accuracy_on(snapshot_of(2).weights, split), live=True))  # fmt: skip
     heard.close()
     bus.close()
+
+
+def test_requests_that_are_none_hold_up_no_others(
+    bus: Bus,
+    redis_server: RedisServer,
+    split: Split,
+    start: Callable[[Bus, Split], Heard],
+    wait_until: Callable[..., Any],
+) -> None:
+    redis_server.client.rpush("inkling:{default}:to-evaluate", *[b"nonsense"] * 60)
+    bus.live.ask_evaluation(snapshot_of(3))
+    heard = start(bus, split)
+    wait_until(lambda: [one.version for one in heard.evaluations] == [3], 10)

@@ -27,7 +27,6 @@ from tests.examples import snapshot_of
 from tests.running import RedisServer
 from tests.serving import detail_of, served
 from wire.bus import Bus
-from wire.messages import Snapshot
 
 VERSION, ITERATION = 3, 40
 SHAPES = "784 numbers in 0..1, or 28 lists of 28"
@@ -270,9 +269,7 @@ def test_a_mistake_of_ours_is_a_problem_and_logged(
     bus.close()
     assert detail_of(answer, 500).startswith("The service failed at this request")
     assert answer.headers["connection"] == "close"
-    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == [
-        "stumbled"
-    ]
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["stumbled"]
 
 
 # --- bare bytes -----------------------------------------------------------------------------

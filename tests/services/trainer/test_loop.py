@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,12 +17,13 @@ from services.trainer import feed as feed_module
 from services.trainer.loop import DEAD_ITERATIONS
 from tests.examples import checkpoint_of
 from wire.bus import Bus
-from wire.calls import Tune
+from wire.calls import Call, Tune
 from wire.curve import Curve
 from wire.keys import Keys
 from wire.messages import Frame, Mark, MarkKind, Origin, Snapshot, WeightsInfo
 
 BATCH = 128
+KEYS = Keys()
 
 
 def frame_when(bus: Bus, wait_until, holds: Callable[[Frame], bool], what: str) -> Frame:
@@ -213,6 +215,19 @@ def test_tune_takes_one_step_without_counting_an_iteration(
     assert (reply.status, reply.loss) == (200, loss)
     assert (live.info.version, live.info.origin, live.info.iteration) == (reply.version, "tune", 10)
     assert same(live.weights, weights)
+
+
+def test_tunes_that_come_together_are_all_answered_at_once(
+    start_trainer, bus, redis_server, wait_until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "WAIT_S", 1.9)  # so long it would rest between two of them
+    leading(start_trainer, wait_until)
+    calls = [msgspec.msgpack.encode(Call(f"{k}", Tune(bytes(4 * 784), [4]))) for k in range(6)]
+    redis_server.client.rpush(KEYS.calls("trainer"), *calls)
+    began = time.monotonic()
+    bus.wanted.wake()
+    wait_until(lambda: all(redis_server.client.llen(KEYS.reply(f"{k}")) for k in range(6)))
+    assert time.monotonic() - began < 5 * 1.9 / 2
 
 
 def test_divergence_is_told_and_leaves_finite_weights(
@@ -440,9 +455,6 @@ def test_workers_are_told_with_their_rates(start_trainer, bus, wait_until) -> No
 
 
 # --- what stands in Redis and is not as it should be ----------------------------------------
-KEYS = Keys()
-
-
 def test_a_trainer_that_finds_settings_it_cannot_read_loses_nothing(
     start_trainer, workers, bus, small, redis_server, wait_until
 ) -> None:

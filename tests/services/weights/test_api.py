@@ -109,6 +109,15 @@ def test_safetensors_are_handed_out_as_they_were_published(bus: Bus, client: htt
     assert answer.headers["etag"] == f'"{version}"'
 
 
+@pytest.mark.parametrize("path", ["/weights", "/weights?format=npz", "/weights/versions"])
+def test_live_weights_that_are_none_are_not_the_fault_of_who_asks(
+    redis_server: Any, client: httpx.Client, path: str
+) -> None:
+    client.delete("/weights")
+    redis_server.client.hset("inkling:{default}:weights", "bytes", b"nonsense")
+    assert_problem(client.get(path), 503, "What Redis holds is not usable: no safetensors")
+
+
 def test_the_query_wins_over_the_header(client: httpx.Client) -> None:
     client.delete("/weights")
     answer = client.get("/weights?format=npz", headers={"Accept": "application/json"})
