@@ -135,8 +135,6 @@ _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {
     RedisAwayError: _redis_away,
     RedisSilentError: _redis_silent,
     RedisFullError: _redis_full,
-    # Nobody hears it: the client has gone, or was cut off for being slow.
-    ClientDisconnect: lambda _: Problem(400, "the connection ended before the body did"),
     NoAnswerError: _no_answer,
     NoReplyError: _no_reply,
 }
