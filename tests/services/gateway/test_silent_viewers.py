@@ -38,7 +38,7 @@ def silent_viewer(place: str) -> socket.socket:
 
 def held_up() -> list[FrameProtocol]:
     """Return the connections of this process whose other end does not read."""
-    found = [one for one in gc.get_objects() if isinstance(one, FrameProtocol)]
+    found = [one for one in gc.get_objects() if type(one) is FrameProtocol]
     return [one for one in found if not one.writable.is_set() and not one.disconnected]
 
 
