@@ -7,12 +7,13 @@ PAGE := frontend/node_modules/uplot/package.json
 AXE := frontend/node_modules/axe-core/package.json
 PEERS := bench/.venv/peers
 
-.PHONY: help run scale test test-docker bench bench-peers bench-curves bench-page check lock clean
+.PHONY: help run scale test test-chaos test-docker bench bench-peers bench-curves bench-page check lock clean
 
 help:
 	@echo "make run                     start Inkling on http://localhost:$(PORT) (PORT=8081 make run: another port)"
 	@echo "make scale DATA_WORKERS=4    change the number of data workers while it runs"
 	@echo "make test                    run every test"
+	@echo "make test-chaos              break everything under load, again and again (CHAOS_SEED=7 CHAOS_FAULTS=200)"
 	@echo "make test-docker             test the stack in Docker (INKLING_DATA_DIR: a folder with MNIST)"
 	@echo "make bench                   measure everything against what people would use (ARGS='--repeats 5 --plot')"
 	@echo "make bench-train             measure some of it: -infer, -fanout, -workers, -swap, -start ..."
@@ -30,6 +31,10 @@ scale: .venv/run
 
 test: .venv/dev $(AXE)
 	scripts/test
+
+# On its own, because it takes minutes; -s shows the faults as they come, and what was found.
+test-chaos: .venv/dev
+	$(BIN)/python -m pytest -s tests/chaos/chaos.py
 
 # On its own, because it needs a Docker engine; -s shows what it measures.
 test-docker: .venv/dev

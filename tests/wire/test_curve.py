@@ -114,9 +114,7 @@ def test_a_merged_frame_does_what_its_frames_do(frames: list[tuple[History, int]
     assert at_once == one_by_one
 
 
-@given(
-    st.lists(histories(), max_size=6), st.lists(histories(), max_size=4), st.integers(0, 6)
-)
+@given(st.lists(histories(), max_size=6), st.lists(histories(), max_size=4), st.integers(0, 6))
 def test_what_was_missed_brings_a_viewer_up_to_date(
     seen: list[tuple[History, int]], missed: list[tuple[History, int]], common: int
 ) -> None:
