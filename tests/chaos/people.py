@@ -242,7 +242,7 @@ class Watcher(Person):
         if self.exact and new and start > have:
             self.findings.skipped += start - have
             self.findings.breach(f"after iteration {have} a viewer was told {new[0]}")
-        if new and start < have:
+        if self.exact and new and start < have:
             self._told_again(have - start)
         del page.frames[:-1]
 

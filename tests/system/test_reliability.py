@@ -27,7 +27,7 @@ MakeCluster = Callable[..., Cluster]
 def make_cluster(tmp_path: Path, datasets: Path) -> Iterator[MakeCluster]:
     made: list[Cluster] = []
 
-    def make(**counts: int) -> Cluster:
+    def make(**counts: Any) -> Cluster:
         folder = tmp_path / f"cluster{len(made)}"
         folder.mkdir()
         made.append(Cluster(folder, datasets, INKLING_HIDDEN_UNITS="16", **counts))
@@ -106,13 +106,18 @@ def test_a_trainer_that_slept_longer_than_its_lease_changes_nothing(
         assert LEASE_S - 1 < took < TAKEOVER_S * 2  # on a busy machine; the goal is TAKEOVER_S
         lease, told = cluster.redis.client.get(cluster.keys.lease), len(page.told)
         sleeper.signal(signal.SIGCONT)
-        begun = page.last["iteration"]
-        page.read_until(lambda: page.last["iteration"] > begun + 200)
+        pass_on(page, 200)
         assert cluster.redis.client.get(cluster.keys.lease) == lease
         assert cluster.leader() is heir
         # Nothing of what the sleeper did between waking and noticing was told, let alone twice.
         assert page.told[told:] == list(range(page.told[told], page.told[-1] + 1))
         assert page.iterations == list(range(1, page.iterations[-1] + 1))
+
+
+def pass_on(page: Page, iterations: int) -> None:
+    """Read until the page was told so many iterations more."""
+    begun = page.last["iteration"]
+    page.read_until(lambda: page.last["iteration"] > begun + iterations, 30)
 
 
 def _another(cluster: Cluster, sleeper: Any) -> Any:
@@ -126,14 +131,12 @@ def test_a_trainer_that_is_asked_to_end_loses_no_iteration(make_cluster: MakeClu
         page.read()
         cluster.control(type="Start")
         for _ in range(2):  # as `docker compose restart` does, again and again
-            begun = page.last["iteration"]
-            page.read_until(lambda begun=begun: page.last["iteration"] > begun + 100)
+            pass_on(page, 100)
             asked_at = time.monotonic()
             assert cluster["trainer1"].stop() == 0
             assert time.monotonic() - asked_at < STOP_S
             cluster["trainer1"].start()
-        begun = page.last["iteration"]
-        page.read_until(lambda: page.last["iteration"] > begun + 100, 30)
+        pass_on(page, 100)
         assert page.told == list(range(1, page.told[-1] + 1))  # none lost, none gone back to
 
 
