@@ -8,12 +8,13 @@ PAGE := frontend/node_modules/uplot/package.json
 AXE := frontend/node_modules/axe-core/package.json
 PEERS := bench/.venv/peers
 
-.PHONY: help run scale test test-fuzz test-soak test-docker sbom audit bench bench-peers bench-curves bench-page check lock clean
+.PHONY: help run scale test test-chaos test-fuzz test-soak test-docker sbom audit bench bench-peers bench-curves bench-page check lock clean
 
 help:
 	@echo "make run                     start Inkling on http://localhost:$(PORT) (PORT=8081 make run: another port)"
 	@echo "make scale DATA_WORKERS=4    change the number of data workers while it runs"
 	@echo "make test                    run every test"
+	@echo "make test-chaos              break everything under load, again and again (CHAOS_SEED=7 CHAOS_FAULTS=200)"
 	@echo "make test-fuzz               throw some 30,000 malformed inputs at the stack"
 	@echo "make test-soak MINUTES=30    load the stack and see that no process grows"
 	@echo "make test-docker             test the stack in Docker (INKLING_DATA_DIR: a folder with MNIST)"
@@ -35,6 +36,10 @@ scale: .venv/run
 
 test: .venv/dev $(AXE)
 	scripts/test
+
+# On its own, because it takes minutes; -s shows the faults as they come, and what was found.
+test-chaos: .venv/dev
+	$(BIN)/python -m pytest -s tests/chaos/chaos.py
 
 # On their own, because they take minutes.
 test-fuzz: .venv/dev

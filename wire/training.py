@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -54,14 +54,19 @@ if ARGV[4] == '1' then redis.call('RPUSH', KEYS[3], ARGV[3]) end
 redis.call('PUBLISH', KEYS[4], ARGV[3])
 return 1
 """
-# A run that went back has no test points after the place where it is now.
-# ARGV: token, checkpoint, curve, iteration
+# A run that went back has no test points after the place where it is now. Frames whose points are
+# in the curve are told in the same moment, so that nobody gets them twice or never.
+# ARGV: token, checkpoint or nothing, its iteration, curve, last frame without history, frames
 _SAVE: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[2], ARGV[2])
-redis.call('SET', KEYS[3], ARGV[3])
+if ARGV[2] ~= '' then
+  redis.call('SET', KEYS[2], ARGV[2])
+  redis.call('ZREMRANGEBYSCORE', KEYS[5], '(' .. ARGV[3], '+inf')
+end
+redis.call('SET', KEYS[3], ARGV[4])
 redis.call('DEL', KEYS[4])
-redis.call('ZREMRANGEBYSCORE', KEYS[5], '(' .. ARGV[4], '+inf')
+if ARGV[5] ~= '' then redis.call('SET', KEYS[6], ARGV[5]) end
+for k = 6, #ARGV do redis.call('PUBLISH', KEYS[7], ARGV[k]) end
 return 1
 """
 
@@ -117,24 +122,35 @@ class Training:
     @reaches_redis
     def publish_frame(self, frame: Frame, *, token: int) -> bool:
         """Tell everybody; return False if the lease is lost."""
-        bare = msgspec.structs.replace(
-            frame, signal=msgspec.structs.replace(frame.signal, history=History())
-        )
         keys = [self._keys.lease, self._keys.frame, self._keys.recent, self._keys.frames]
         has_history = int(frame.signal.history != History())
-        args: list[bytes | int] = [token, encode(bare), encode(frame), has_history]
+        args: list[bytes | int] = [token, encode(_bare(frame)), encode(frame), has_history]
         return bool(self._publish_frame(keys=keys, args=args))
 
     @reaches_redis
-    def save(self, checkpoint: Checkpoint, curve: Curve, *, token: int) -> bool:
-        """Keep a checkpoint and the curve up to it; return False if the lease is lost."""
+    def save(
+        self,
+        checkpoint: Checkpoint | None,
+        curve: Curve,
+        *,
+        token: int,
+        frames: Sequence[Frame] = (),
+    ) -> bool:
+        """Keep a checkpoint and the curve up to it, or the curve alone, and tell `frames`.
+
+        The curve holds all that the frames tell. Returns False if the lease is lost.
+        """
         keys = self._keys
-        return bool(
-            self._save(
-                keys=[keys.lease, keys.checkpoint, keys.curve, keys.recent, keys.tests],
-                args=[token, encode_checkpoint(checkpoint), curve.encode(), checkpoint.iteration],
-            )
-        )
+        names = [keys.lease, keys.checkpoint, keys.curve, keys.recent, keys.tests]
+        args: list[bytes | int] = [
+            token,
+            encode_checkpoint(checkpoint) if checkpoint else b"",
+            checkpoint.iteration if checkpoint else 0,
+            curve.encode(),
+            encode(_bare(frames[-1])) if frames else b"",
+            *map(encode, frames),
+        ]
+        return bool(self._save(keys=[*names, keys.frame, keys.frames], args=args))
 
     @reaches_redis
     def checkpoint(self) -> Checkpoint | None:
@@ -184,3 +200,9 @@ class Training:
                     yield decode_frame(news)
                 except MalformedError:
                     continue
+
+
+def _bare(frame: Frame) -> Frame:
+    """Return a frame without its history."""
+    signal = msgspec.structs.replace(frame.signal, history=History())
+    return msgspec.structs.replace(frame, signal=signal)

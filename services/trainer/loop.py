@@ -60,10 +60,12 @@ class Trainer:
         np.seterr(all="ignore")  # in this thread: a loss that diverges is told, not warned of
         while not stop.is_set():
             try:
-                if self._take_lead():
-                    self._lead(stop)
+                leads = self._take_lead()
                 self._trouble = ""
+                if leads:
+                    self._lead(stop)
             except RedisAwayError as error:
+                self._reporter.doubt()
                 if not self._trouble:
                     log.warning("training pauses", error=str(error))
                 self._trouble = str(error)

@@ -40,6 +40,7 @@ WEIGHTS_S = 0.1  # between publications of weights while training
 CHECKPOINT_S = 1.0
 RENEW_S = 1.0
 RATE_WINDOW_S = 1.0
+MAX_UNSENT = 100  # frames that wait for Redis; what is new then waits to become a frame
 STARVED_SHARE = 0.5  # of the time spent waiting: from here on the trainer waits for data
 
 log = structlog.get_logger()
@@ -63,7 +64,8 @@ class Reporter:
         self.version = 0  # of the last weights published
         self.snapshot_due = False
         self._offered: Checkpoint | None = None
-        self._unsent: Frame | None = None  # it may have got through all the same
+        self._unsent: list[Frame] = []  # what failed may have got through all the same
+        self._in_doubt = False  # whether Redis holds all that it was told
         self._number = 0  # of the last frame
         self._points: deque[tuple[int, float, float, int]] = deque()
         self._marks: deque[Mark] = deque()
@@ -114,11 +116,19 @@ class Reporter:
         self._renewed_at = asked_at
         return self.token is not None
 
+    def doubt(self) -> None:
+        """Take into account that Redis may have lost what it was told last: tell all of it again.
+
+        What follows in the curve would else follow on a gap.
+        """
+        self._in_doubt = True
+
     def forget(self) -> None:
         """Drop what was recorded and not told: another trainer's run is gone on with."""
         self._points.clear()
         self._marks.clear()
-        self._offered = self._unsent = None
+        self._unsent.clear()
+        self._offered = None
 
     def record(self, loss: float, acc: float, samples: int) -> None:
         """Leave behind the result of the iteration that `state` has just finished."""
@@ -172,6 +182,7 @@ class Reporter:
                     self._report(time.monotonic())
                 self._away = False
             except RedisAwayError as error:
+                self.doubt()
                 if not self._away:
                     log.warning("cannot report", error=str(error))
                 self._away = True
@@ -216,10 +227,8 @@ class Reporter:
         if origin == "tune":
             self.mark("tune", version)
         if save:
-            if self._points or self._marks or self._unsent:  # so that the curve that is saved
-                self._tell_frame(time.monotonic())  # holds nothing untold
-            if self.token is not None:
-                self._bus.training.save(checkpoint, self.curve, token=self.token)
+            self._make_frame(time.monotonic())  # so that the curve holds all up to the checkpoint
+            self._save(checkpoint)
             self._saved_at = self._weights_at
             metrics.CHECKPOINTS.inc()
         return True
@@ -252,19 +261,29 @@ class Reporter:
         return history.iteration[0] - 1 if history.iteration else self._state.iteration
 
     def _tell_frame(self, now: float) -> None:
-        """Send the frame that did not get through, if there is one, and what is new."""
-        if self._unsent is not None:
-            self._send(self._unsent)
-        frame = self._next_frame(now)
-        if frame is not None:
-            self._send(frame)
+        """Send what is new, and before it what did not get through."""
+        self._make_frame(now)
+        if self._in_doubt:
+            self._save(None)
+        while self._unsent and self.token is not None:
+            if self._bus.training.publish_frame(self._unsent[0], token=self.token):
+                del self._unsent[0]
+            else:
+                self.token = None
 
-    def _send(self, frame: Frame) -> None:
+    def _make_frame(self, now: float) -> None:
+        """Put a frame of all that is new behind those that wait to be sent."""
+        if len(self._unsent) < MAX_UNSENT:
+            frame = self._next_frame(now)
+            self._unsent += [frame] if frame is not None else []
+
+    def _save(self, checkpoint: Checkpoint | None) -> None:
+        """Save the curve, and a checkpoint if there is one, and send the frames that wait."""
         if self.token is None:
             return
-        self._unsent = frame
-        if self._bus.training.publish_frame(frame, token=self.token):
-            self._unsent = None
+        if self._bus.training.save(checkpoint, self.curve, token=self.token, frames=self._unsent):
+            self._unsent.clear()
+            self._in_doubt = False
         else:
             self._lose_lease()
 

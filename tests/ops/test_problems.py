@@ -31,6 +31,7 @@ class Thing(BaseModel):
 
 ERRORS: dict[str, tuple[Exception, int, str]] = {
     "problem": (Problem(418, "no coffee", {"X-Pot": "tea"}), 418, "no coffee"),
+    "busy": (Problem(503, "no time"), 503, "no time"),
     "malformed": (MalformedError("w1 is short"), 422, "w1 is short"),
     "unusable": (
         UnusableError("no curve"),
@@ -105,6 +106,12 @@ def test_headers_come_along(client: httpx.Client) -> None:
     assert client.get("/raise/problem").headers["x-pot"] == "tea"
     assert client.get("/raise/away").headers["retry-after"] == "2"
     assert client.get("/raise/no-answer").headers["retry-after"] == "2"
+
+
+def test_whoever_is_told_to_come_again_is_told_when(client: httpx.Client) -> None:
+    unavailable = [name for name, (_, status, _) in ERRORS.items() if status == 503]
+    for name in unavailable:
+        assert int(client.get(f"/raise/{name}").headers["retry-after"]) > 0
 
 
 def test_the_connection_ends_after_a_mistake_of_ours(client: httpx.Client) -> None:
