@@ -14,7 +14,7 @@ help:
 	@echo "make run                     start Inkling on http://localhost:$(PORT) (PORT=8081 make run: another port)"
 	@echo "make scale DATA_WORKERS=4    change the number of data workers while it runs"
 	@echo "make test                    run every test"
-	@echo "make test-fuzz               throw some 30,000 malformed inputs at the stack"
+	@echo "make test-fuzz               throw some 29,000 malformed inputs at the stack"
 	@echo "make test-soak MINUTES=30    load the stack and see that no process grows"
 	@echo "make test-docker             test the stack in Docker (INKLING_DATA_DIR: a folder with MNIST)"
 	@echo "make bench                   measure everything against what people would use (ARGS='--repeats 5 --plot')"
