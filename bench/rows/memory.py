@@ -19,33 +19,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import httpx
-import psutil
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from bench.measure import Figures, Goal, Group, Row, Side
+from bench.processes import Sizes, sizes
 from nn.model import INPUTS
 from tests.running import Stack
 
-MB = 1e6
 SETTLE_S = 60.0  # after so much training, what is allocated once has been allocated
 GUESS_S = 0.2
-
-
-class Size(NamedTuple):
-    """What one process has in memory, in MB, without the data set."""
-
-    pss: float
-    rss: float
-
-    def __str__(self) -> str:
-        return f"{self.pss:5.1f} MB (RSS {self.rss:5.1f})"
-
-
-Sizes = dict[str, Size]  # by process
 
 
 @contextmanager
@@ -54,10 +39,10 @@ def _sides() -> Iterator[tuple[Side, Side]]:
         folder = Path(name)
         stack = Stack(folder, folder / "datasets")
         done = threading.Event()
-        visitors = [threading.Thread(target=visit, args=(stack, done)) for visit in (_watch, _draw)]
+        visitors = [threading.Thread(target=visit, args=(stack, done)) for visit in (watch, draw)]
         try:
             stack.start()
-            idle = _sizes(stack)
+            idle = sizes(stack)
             for visitor in visitors:
                 visitor.start()
             stack.control(type="Start")
@@ -74,7 +59,7 @@ class Watch:
     def __init__(self, stack: Stack, idle: Sizes) -> None:
         self._stack = stack
         self._idle = idle
-        self._settled = _sizes(stack)
+        self._settled = sizes(stack)
         self._rest_s = float(os.environ.get("BENCH_MINUTES", "10")) * 60 - SETTLE_S
 
     def ours(self) -> Figures:
@@ -83,7 +68,7 @@ class Watch:
         self._rest_s = 60.0
         if not self._stack.status()["training"]:
             raise RuntimeError("training has ended")
-        end = _sizes(self._stack)
+        end = sizes(self._stack)
         for process, size in end.items():
             print(
                 f"  {process:<12} idle {self._idle[process]}, after a minute "
@@ -97,27 +82,7 @@ class Watch:
         }
 
 
-def _sizes(stack: Stack) -> Sizes:
-    """Return the size of each process of the stack."""
-    assert stack.process is not None
-    supervisor = psutil.Process(stack.process.pid)
-    return {_name(process): _size(process) for process in (supervisor, *supervisor.children())}
-
-
-def _name(process: psutil.Process) -> str:
-    """Return the last part of the module that a process runs, or the program."""
-    words: list[str] = process.cmdline()
-    program: str = process.name()
-    return words[words.index("-m") + 1].rpartition(".")[2] if "-m" in words else program
-
-
-def _size(process: psutil.Process) -> Size:
-    """Return the size of a process, without the data set's files."""
-    maps = [one for one in process.memory_maps(grouped=False) if "/datasets/" not in one.path]
-    return Size(sum(one.pss for one in maps) / MB, sum(one.rss for one in maps) / MB)
-
-
-def _watch(stack: Stack, done: threading.Event) -> None:
+def watch(stack: Stack, done: threading.Event) -> None:
     """Follow the state and the weights, as a page does."""
     with connect(f"ws://127.0.0.1:{stack.port}/ws", max_size=None) as viewer:
         viewer.send(json.dumps({"type": "Subscribe", "weights": "f16", "weights_hz": 5}))
@@ -130,7 +95,7 @@ def _watch(stack: Stack, done: threading.Event) -> None:
                 return
 
 
-def _draw(stack: Stack, done: threading.Event) -> None:
+def draw(stack: Stack, done: threading.Event) -> None:
     """Ask for guesses, as a page does."""
     with httpx.Client(base_url=stack.url, timeout=10) as client:
         while not done.wait(GUESS_S):
