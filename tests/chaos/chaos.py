@@ -166,7 +166,7 @@ class Chaos:
         now = self.status()
         if not now["training"] and now["trainer"] != "none":  # Redis lost the Start
             self.control(type="Start")
-        return bool(now["trainer"] == "training" and now["iteration"] != before["iteration"])
+        return bool(now["training"] and now["iteration"] != before["iteration"])
 
     # --- what came of it ------------------------------------------------------------------------
     def _end(self, exact: bool) -> None:
