@@ -41,6 +41,7 @@ class Run:
         self._untold: TestPoint | None = None  # of an iteration that no frame has told yet
         self._recent: deque[tuple[History, int]] = deque(maxlen=MAX_RECENT)
         self._frame_number = 0  # of the last frame
+        self._gap: tuple[int, int] | None = None  # in the curve, that Redis has, too
         self.revision = self.generation = 0  # of the trainer's last frame
         self.number = 0  # of the last news
         self.on_news: Callable[[], None] = lambda: None
@@ -145,7 +146,8 @@ class Run:
             try:
                 if isinstance(news, RedisAwayError):
                     raise news
-                if news is None or self._away:  # what could not be read may have been mended
+                # What could not be read may have been mended.
+                if news is None or self._away or self._shows_gap(news):
                     self._catch_up()
                 else:
                     self._take(news)
@@ -180,6 +182,18 @@ class Run:
             lost = [point for point in self._tests if point.iteration > start]
             self._tell(msgspec.structs.replace(history, tests=spread(lost)), start)
 
+    def _shows_gap(self, frame: Frame) -> bool:
+        """Return whether something was told between what is known and `frame`; once for each gap.
+
+        A Redis that lost its last second is asked before the trainer has told it again. A run that
+        jumped ahead, to weights of a later iteration, has such a gap for good.
+        """
+        gap = (self._curve.last_iteration, frame.signal.history_from)
+        if gap[0] >= gap[1] or gap == self._gap:
+            return False
+        self._gap = gap
+        return True
+
     def _take(self, frame: Frame) -> None:
         """Take the next frame; one that was caught up with already is passed over."""
         with self._changed:
@@ -201,7 +215,7 @@ class Run:
     def _follow_evaluations(self) -> None:
         for news in self._bus.live.follow_evaluations(self._stop):
             try:
-                if news is None:
+                if news is None or self._shows_gap(news):
                     self._catch_up_tests()
                 elif news.live:
                     self._take_evaluation(news)

@@ -32,7 +32,7 @@ from wire.curve import MAX_VIEWER_POINTS
 
 SEED = int(os.environ.get("CHAOS_SEED", "5"))
 FAULTS = int(os.environ.get("CHAOS_FAULTS", "64"))
-ROUND = 8  # faults between one reset and the next
+ROUND = 11  # faults between one reset and the next
 RECOVERY_S = 5.0  # the promise, which half of the recoveries have to keep by far
 WORST_S = 15.0  # on a machine that has more to do than it can
 HIDDEN_UNITS, BATCH_SIZE, LEARNING_RATE = 16, 64, 0.1
@@ -132,6 +132,8 @@ class Chaos:
             thread.start()
         for thread in threads:
             thread.join()
+        if any(fault.is_redis for fault in faults):
+            self._goes_back()  # it may have lost what was told last
         self.kinds.update(fault.kind for fault in faults)
         self._recover()
         assert not self.findings.broken
@@ -166,7 +168,7 @@ class Chaos:
         now = self.status()
         if not now["training"] and now["trainer"] != "none":  # Redis lost the Start
             self.control(type="Start")
-        return bool(now["trainer"] == "training" and now["iteration"] != before["iteration"])
+        return bool(now["training"] and now["iteration"] != before["iteration"])
 
     # --- what came of it ------------------------------------------------------------------------
     def _end(self, exact: bool) -> None:

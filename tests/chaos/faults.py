@@ -17,6 +17,7 @@ from tests.cluster import Cluster, Process
 
 LEASE_AND_MORE_S = 3.6
 FILLED = "filler"
+OFTEN = {"kill -9": 4, "stop and continue": 3}  # there are many processes to which it may be done
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Fault:
 
 def draw(rng: random.Random, names: list[str], kinds: list[str]) -> Fault:
     """Return a fault of one of `kinds`, done to one of the processes `names` where it needs one."""
-    kind = rng.choice(kinds)
+    kind = rng.choices(kinds, [OFTEN.get(kind, 1) for kind in kinds])[0]
     if kind == "kill -9":
         return Fault(kind, rng.choice(names))
     if kind == "stop and continue":

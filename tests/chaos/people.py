@@ -236,18 +236,18 @@ class Watcher(Person):
             return
         new, start = page.told[known:], page.last["history_from"]
         self.findings.told += len(new)
-        if new and new != list(range(start + 1, start + 1 + len(new))):
+        if self.exact and new and new != list(range(start + 1, start + 1 + len(new))):
             self.findings.skipped += 1
             self.findings.breach(f"a frame from {start} on told {new[:3]} ... {new[-3:]}")
         if self.exact and new and start > have:
             self.findings.skipped += start - have
             self.findings.breach(f"after iteration {have} a viewer was told {new[0]}")
-        if self.exact and new and start < have:
-            self._told_again(have - start)
+        if self.exact and start < have:
+            self.findings.taken_back += have - start
+            self._check_told_again(min(have - start, len(new)))
         del page.frames[:-1]
 
-    def _told_again(self, count: int) -> None:
-        if time.monotonic() - self.went_back_at > GO_BACK_S:
+    def _check_told_again(self, count: int) -> None:
+        if count and time.monotonic() - self.went_back_at > GO_BACK_S:
             self.findings.doubled += count
             self.findings.breach(f"{count} iterations were told twice, and the run was undisturbed")
-        self.findings.taken_back += count

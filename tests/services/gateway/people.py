@@ -18,7 +18,8 @@ from services.trainer.loop import Trainer
 from tests.examples import frame_of, history_of, snapshot_of
 from wire.bus import Bus
 from wire.calls import Reply, Restore, Upload
-from wire.messages import Batch, DataSetInfo, Ticket
+from wire.curve import Curve
+from wire.messages import Batch, DataSetInfo, Frame, Ticket
 
 INFO = DataSetInfo("synthetic", "as asked", 600, 50)
 Point = tuple[int, float | None, float]
@@ -131,9 +132,20 @@ class PlayedTrainer:
         if marks := fields.pop("marks", None):
             history = msgspec.structs.replace(history_of(*iterations), marks=marks)
             fields["history"] = history
-        frame = frame_of(*iterations, **fields)
-        frame = msgspec.structs.replace(frame, number=time.time_ns())
+        frame = _numbered(frame_of(*iterations, **fields))
         assert self.bus.training.publish_frame(frame, token=self.token)
+
+    def tell_again(self, *iterations: int) -> None:
+        """Save the curve of these iterations, of which only the last is news."""
+        self.keep_lease()
+        curve = Curve()
+        curve.extend(history_of(*iterations), 0)
+        frames = [_numbered(frame_of(iterations[-1]))]
+        assert self.bus.training.save(None, curve, token=self.token, frames=frames)
+
+
+def _numbered(frame: Frame) -> Frame:
+    return msgspec.structs.replace(frame, number=time.time_ns())
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from tests.serving import detail_of, served
 from wire.bus import Bus
 from wire.calls import Reply, Restore, Upload
 from wire.controls import MAX_SET_WEIGHTS_BYTES, MAX_SIGNAL_BYTES
+from wire.keys import Keys
 
 ALLOWED = (
     "'Start', 'Stop', 'GetStatus', 'SetWeights', 'SetBatchSize', 'SetLearningRate', "
@@ -334,6 +335,23 @@ def test_iterations_told_while_a_gateway_was_cut_off_are_caught_up(
         assert page.iterations == page.told == list(range(1, 30))  # each of them once
     bus.close()
     elsewhere.close()
+
+
+def test_what_redis_forgot_is_told_when_the_trainer_has_told_it_again(
+    own_redis: RedisServer, wait_until: Callable[..., Any]
+) -> None:
+    bus = Bus(own_redis.url)
+    trainer = PlayedTrainer(bus)
+    for k in (1, 2, 3):
+        trainer.tell(k)
+    with served(create_app(bus, Settings())) as place, Page(place) as page:
+        page.read_until(lambda: page.iterations == [1, 2, 3])
+        own_redis.client.rpop(Keys().recent, 2)  # as if the last second had not reached the disk
+        own_redis.client.client_kill_filter(_type="pubsub")
+        page.read_until(lambda: page.iterations == [1])
+        trainer.tell_again(1, 2, 3, 4, 5)
+        page.read_until(lambda: page.iterations == [1, 2, 3, 4, 5])
+    bus.close()
 
 
 def test_a_run_that_went_back_while_a_gateway_was_cut_off_is_told_anew(
