@@ -215,7 +215,7 @@ class Run:
     def _follow_evaluations(self) -> None:
         for news in self._bus.live.follow_evaluations(self._stop):
             try:
-                if news is None or self._shows_gap(news):
+                if news is None:
                     self._catch_up_tests()
                 elif news.live:
                     self._take_evaluation(news)
