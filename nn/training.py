@@ -91,7 +91,8 @@ class Descent:
         `loss_and_gradients` does, and what was subtracted from the weights: of the first matrix
         only the P rows of the inked pixels. It is good until the next step.
         """
-        if self._gradients is None or self._gradients.sizes != weights.sizes:
+        shapes = [array.shape for array in weights.arrays]  # biases may come and go with weights
+        if self._gradients is None or [one.shape for one in self._gradients.arrays] != shapes:
             self._gradients = weights.copy()
             self._rows = np.empty_like(weights.matrices[0])
         if self._images.size < images.size:

@@ -151,6 +151,19 @@ def test_one_descent_serves_networks_of_any_size_and_blank_batches() -> None:
         assert loss == pytest.approx(np.log(10))  # a blank image says nothing
 
 
+def test_one_descent_serves_networks_with_biases_and_without() -> None:
+    descent = Descent()
+    images, labels = digits(9, 300)
+    ink = inked(images)
+    for biases in (False, True, False):
+        weights = init_weights(np.random.default_rng([4]), (784, 16, 10), biases=biases)
+        plain = weights.copy()
+        descent.step(weights, images[:, ink], labels, ink, 0.5)
+        plain_step(plain, images, labels)
+        for array, reference in zip(weights.arrays, plain.arrays, strict=True):
+            np.testing.assert_allclose(array, reference, rtol=1e-4, atol=1e-5)
+
+
 def test_what_is_subtracted_is_returned() -> None:
     weights = init_weights(np.random.default_rng([3]), (784, 16, 10))
     images, labels = digits(20, 400)
