@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from websockets.sync.client import connect
 
 from nn.model import PIXEL, Weights, fresh_weights
-from nn.training import Descent, descend, inked, loss_and_gradients
+from nn.training import Descent, descend, loss_and_gradients, without_blank
 from services.data.idx import Split
 from tests.running import Stack, wait_until
 
@@ -119,8 +119,8 @@ def _inked_step(weights: Weights) -> Step:
     descent = Descent()
 
     def step(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
-        ink = inked(images)
-        descent.step(weights, images.compress(ink, axis=1), labels, ink, LEARNING_RATE)
+        ink, pixels = without_blank(images)
+        descent.step(weights, pixels, labels, ink, LEARNING_RATE)
 
     return step
 

@@ -57,10 +57,12 @@ def descend(weights: Weights, gradients: Weights, learning_rate: float) -> None:
         array -= gradient
 
 
-def inked(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return which pixels (inputs,) are not blank in at least one of `images` (B, inputs)."""
-    ink: NDArray[np.bool_] = np.bitwise_or.reduce(images, axis=0) != 0
-    return ink
+def without_blank(
+    images: NDArray[np.uint8],
+) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+    """Return which pixels (inputs,) of `images` (B, inputs) are inked in any, and these (B, P)."""
+    ink = np.bitwise_or.reduce(images, axis=0) != 0
+    return ink, images.compress(ink, axis=1)
 
 
 class Descent:
@@ -91,7 +93,8 @@ class Descent:
         `loss_and_gradients` does, and what was subtracted from the weights: of the first matrix
         only the P rows of the inked pixels. It is good until the next step.
         """
-        if self._gradients is None or self._gradients.sizes != weights.sizes:
+        shapes = [array.shape for array in weights.arrays]  # biases may come and go with weights
+        if self._gradients is None or [one.shape for one in self._gradients.arrays] != shapes:
             self._gradients = weights.copy()
             self._rows = np.empty_like(weights.matrices[0])
         if self._images.size < images.size:

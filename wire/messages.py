@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from nn.model import Weights
-from nn.training import inked
+from nn.training import without_blank
 
 MAX_BATCH_SIZE = 4096
 MAX_CACHE_SIZE = 1024
@@ -65,8 +65,7 @@ class Batch(Struct, frozen=True):
         cls, ticket: Ticket, images: NDArray[np.uint8], labels: NDArray[np.uint8]
     ) -> Batch:
         """Return the answer to `ticket`: whole images (B, 784), without what is blank in all."""
-        ink = inked(images)
-        return cls(ticket.stream, ticket.number, ink, images.compress(ink, axis=1), labels)
+        return cls(ticket.stream, ticket.number, *without_blank(images), labels)
 
 
 class DataSetInfo(Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,7 +6,7 @@ import pytest
 from autograd import value_and_grad
 
 from nn.model import PIXEL, Weights, init_weights
-from nn.training import Descent, descend, inked, loss_and_gradients
+from nn.training import Descent, descend, loss_and_gradients, without_blank
 
 SHAPES = [(6, 3), (6, 5, 3), (6, 5, 4, 3)]
 
@@ -118,10 +118,10 @@ def test_a_step_without_blank_pixels_is_the_step_with_them(
     descent = Descent()
     for k, (count, pixels) in enumerate([(40, 500), (7, 90), (64, 700), (1, 30)]):
         images, labels = digits(count, pixels, k)
-        ink = inked(images)
+        ink, shown = without_blank(images)
         assert ink.sum() == pixels
         before = weights.matrices[0].copy()
-        loss, accuracy, _ = descent.step(weights, images[:, ink], labels, ink, 0.5)
+        loss, accuracy, _ = descent.step(weights, shown, labels, ink, 0.5)
         assert (loss, accuracy) == pytest.approx(plain_step(plain, images, labels), rel=1e-5)
         np.testing.assert_array_equal(weights.matrices[0][~ink], before[~ink])
         for array, reference in zip(weights.arrays, plain.arrays, strict=True):
@@ -132,7 +132,8 @@ def test_a_step_with_every_pixel_inked_is_the_plain_step_to_the_bit() -> None:
     weights = init_weights(np.random.default_rng([1]), (784, 16, 10))
     plain = weights.copy()
     images, labels = digits(32, 784)
-    loss, accuracy, _ = Descent().step(weights, images, labels, inked(images), 0.5)
+    ink, shown = without_blank(images)
+    loss, accuracy, _ = Descent().step(weights, shown, labels, ink, 0.5)
     assert (loss, accuracy) == plain_step(plain, images, labels)
     for array, reference in zip(weights.arrays, plain.arrays, strict=True):
         np.testing.assert_array_equal(array, reference)
@@ -145,18 +146,31 @@ def test_one_descent_serves_networks_of_any_size_and_blank_batches() -> None:
         plain = weights.copy()
         for pixels in (300, 0):
             images, labels = digits(9, pixels)
-            ink = inked(images)
-            loss, accuracy, _ = descent.step(weights, images[:, ink], labels, ink, 0.5)
+            ink, shown = without_blank(images)
+            loss, accuracy, _ = descent.step(weights, shown, labels, ink, 0.5)
             assert (loss, accuracy) == pytest.approx(plain_step(plain, images, labels), rel=1e-5)
         assert loss == pytest.approx(np.log(10))  # a blank image says nothing
+
+
+def test_one_descent_serves_networks_with_biases_and_without() -> None:
+    descent = Descent()
+    images, labels = digits(9, 300)
+    ink, shown = without_blank(images)
+    for biases in (False, True, False):
+        weights = init_weights(np.random.default_rng([4]), (784, 16, 10), biases=biases)
+        plain = weights.copy()
+        descent.step(weights, shown, labels, ink, 0.5)
+        plain_step(plain, images, labels)
+        for array, reference in zip(weights.arrays, plain.arrays, strict=True):
+            np.testing.assert_allclose(array, reference, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_subtracted_is_returned() -> None:
     weights = init_weights(np.random.default_rng([3]), (784, 16, 10))
     images, labels = digits(20, 400)
-    ink = inked(images)
+    ink, shown = without_blank(images)
     before = weights.copy()
-    _, _, step = Descent().step(weights, images[:, ink], labels, ink, 0.5)
+    _, _, step = Descent().step(weights, shown, labels, ink, 0.5)
     np.testing.assert_array_equal(
         before.matrices[0][ink] - step.matrices[0], weights.matrices[0][ink]
     )
