@@ -149,6 +149,9 @@ class JoinedProtocol(HttpToolsProtocol):
         may_be_large = self._chunk_bytes + self._later_bytes > MAX_HEAD_BYTES
         if len(self.headers) > MAX_HEADERS or (may_be_large and self._head_is_large()):
             self.app = _head_too_large
+        # A list of its own, without what comes after the body: else a trailer would count as a
+        # header, an Authorization or X-Forwarded-For among them (RFC 9110, 6.5.1).
+        self.scope["headers"] = self.headers[:]
         super().on_headers_complete()
 
     def _head_is_large(self) -> bool:

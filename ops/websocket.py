@@ -163,6 +163,14 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         super().handle_parser_exception()
         self._end_soon()
 
+    async def send(self, message: Any) -> None:
+        """Send what the application says; a refusal that is whole ends the handshake, as uvicorn
+        forgets: it would log each one as a mistake of the application.
+        """
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
+
     async def run_asgi(self) -> None:
         """Run the application; then end the connection."""
         try:

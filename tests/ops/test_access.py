@@ -536,7 +536,11 @@ UPGRADE = (
     ],
 )  # fmt: skip
 def test_every_refusal_has_them_and_an_id(
-    closed: httpx.Client, monkeypatch: pytest.MonkeyPatch, head: bytes, status: int
+    closed: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    head: bytes,
+    status: int,
 ) -> None:
     monkeypatch.setattr(http, "CHECK_S", 0.05)
     monkeypatch.setattr(http, "BODY_S", 0.2)
@@ -555,6 +559,7 @@ def test_every_refusal_has_them_and_an_id(
     assert told.get_all("X-Request-ID") == [problem["request_id"]]
     assert told.get_all("Content-Length") == [str(len(body))]
     assert told["Content-Type"] == "application/problem+json"
+    assert [line for line in caplog.records if line.levelname == "ERROR"] == []  # no fault of ours
 
 
 def test_so_is_a_mistake_of_ours(free: httpx.Client) -> None:
