@@ -22,7 +22,7 @@ from ops.settings import Settings
 BURST_S: Final = 2.0  # so many seconds' worth may come at once
 ROUNDING_S: Final = 1e-9  # what is lost in adding up intervals
 MAX_CLIENTS: Final = 10_000  # that are remembered, of each kind of request: about 2 MB
-EXTENSION = "inkling.change"  # of the ASGI scope of a WebSocket
+ALLOWANCE = "inkling.allowance"  # of the ASGI scope of a WebSocket
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 INFER, DATABLOCK = "/infer", "/datablock"  # POST, but they change nothing
 
@@ -121,7 +121,7 @@ def _elsewhere(address: str) -> str:
 
 def allowance(scope: Mapping[str, Any]) -> Allowance:
     """Return what a WebSocket's signals ask: None for "go on", else why a signal comes too soon."""
-    found: Allowance = scope.get("extensions", {}).get(EXTENSION, lambda: None)
+    found: Allowance = scope.get(ALLOWANCE, lambda: None)
     return found
 
 
@@ -181,7 +181,7 @@ class Limited:
             REFUSED.labels("viewers").inc()
             await _refuse((why, 5), scope, receive, send)
             return
-        scope.setdefault("extensions", {})[EXTENSION] = partial(self._signal_too_soon, client)
+        scope[ALLOWANCE] = partial(self._signal_too_soon, client)
         self._all_viewers += 1
         self._viewers[client] += 1
         try:

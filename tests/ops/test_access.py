@@ -14,7 +14,7 @@ import pytest
 import structlog
 from pydantic import SecretStr
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
@@ -44,7 +44,8 @@ def create_app() -> Starlette:
     """Return an application that says yes to everything that comes through to it."""
 
     async def yes(request: Request) -> Response:
-        await request.body()
+        with contextlib.suppress(ClientDisconnect):
+            await request.body()
         return JSONResponse({"reached": request.method})
 
     async def converse(client: WebSocket) -> None:
