@@ -15,7 +15,7 @@ help:
 	@echo "make scale DATA_WORKERS=4    change the number of data workers while it runs"
 	@echo "make test                    run every test"
 	@echo "make test-chaos              break everything under load, again and again (CHAOS_SEED=7 CHAOS_FAULTS=200)"
-	@echo "make test-fuzz               throw some 29,000 malformed inputs at the stack"
+	@echo "make test-fuzz               throw some 35,000 malformed inputs at the stack"
 	@echo "make test-soak MINUTES=30    load the stack and see that no process grows"
 	@echo "make test-docker             test the stack in Docker (INKLING_DATA_DIR: a folder with MNIST)"
 	@echo "make bench                   measure everything against what people would use (ARGS='--repeats 5 --plot')"

@@ -6,6 +6,11 @@ const KEY = "inkling-token";
 const SENDABLE = /^[A-Za-z0-9._~+-]+$/; // a browser refuses to send others, and no token has them
 const GIVE_BACK_MS = 2000;
 const NOT_RIGHT = "This is not the right token.";
+const WHY = { // by the status of a refusal
+  401: NOT_RIGHT,
+  403: "This token is for looking on; what you want changes something.",
+  429: "Too many wrong tokens came from your address. Try again in a while.",
+};
 
 let kept = recall();
 let turn = Promise.resolve(); // several requests may be refused at once: one asks, the others wait
@@ -77,7 +82,7 @@ async function askUntilRight(send, refusal) {
 }
 
 const headersFor = (token) => (token === null ? {} : { Authorization: `Bearer ${token}` });
-const wordsFor = ({ status }) => (status === 403 ? "This token is for looking on; what you want changes something." : NOT_RIGHT);
+const wordsFor = ({ status }) => WHY[status] ?? NOT_RIGHT;
 
 function recall() {
   try {

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import math
+import time
 from collections.abc import Mapping
 from enum import IntEnum
 from functools import lru_cache
@@ -19,12 +21,11 @@ from pydantic import SecretStr
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ops.headers import HEADERS, UNFRAMED, SecurityPolicy
+from ops.limits import DATABLOCK, INFER, READING_METHODS, REFUSED, Buckets, client_rule
 from ops.problems import MAX_SHOWN, Problem, problem_response
 from ops.settings import Settings
 
-READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-READING_POSTS = frozenset({"/infer", "/datablock"})  # all else that is no GET changes something
+READING_POSTS = frozenset({INFER, DATABLOCK})  # all else that is no GET changes something
 # First parts of the paths that INKLING_READ_TOKEN guards. The rest are files of the page.
 READ = frozenset(
     {"infer", "weights", "data", "datablock", "evaluation", "status", "control", "ws", "metrics"}
@@ -63,17 +64,17 @@ class Right(IntEnum):
 
 
 def guarded(app: ASGIApp, settings: Settings) -> ASGIApp:
-    """Return `app` behind all that decides who may do what, and with what browsers are told."""
-    behind: ASGIApp = Access(app, settings)
-    if settings.origins:
-        behind = CORSMiddleware(
-            behind,
-            allow_origins=settings.origins,
-            allow_methods=CORS_METHODS,
-            allow_headers=CORS_SENT,
-            expose_headers=CORS_SEEN,
-        )
-    return SecurityPolicy(behind)
+    """Return `app` behind all that decides who may do what."""
+    behind = Access(app, settings)
+    if not settings.origins:
+        return behind
+    return CORSMiddleware(
+        behind,
+        allow_origins=settings.origins,
+        allow_methods=CORS_METHODS,
+        allow_headers=CORS_SENT,
+        expose_headers=CORS_SEEN,
+    )
 
 
 class Access:
@@ -83,6 +84,9 @@ class Access:
         self._app = app
         self._token = _bytes_of(settings.token)
         self._read_token = _bytes_of(settings.read_token)
+        self._open_right = Right.READ if self._read_token is None else Right.NOTHING
+        self._client_of = client_rule(settings)
+        self._guesses = Buckets(settings.change_rate) if settings.change_rate else None
         self._origins = frozenset(settings.origins)
         self._names = frozenset(urlsplit(origin).hostname for origin in settings.origins)
         self._is_private = is_loopback(published_on(settings))
@@ -96,7 +100,8 @@ class Access:
             try:
                 self._check(scope)
             except Problem as problem:
-                await _refusal(scope, problem)(scope, receive, send)
+                answer = problem_response(problem.status, problem.detail, problem.headers)
+                await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -105,11 +110,15 @@ class Access:
         headers: Headers = dict(scope["headers"])
         if self._is_private and not self._is_our_name(headers.get(b"host")):
             raise _unknown_name(headers[b"host"])
-        needed, held = right_needed(scope), Right.CHANGE
+        needed = right_needed(scope)
         is_socket = scope["type"] == "websocket"
         if (is_socket or needed is Right.CHANGE) and not self._is_our_page(headers):
             raise _other_site(headers)
-        if self._token is not None:
+        if self._token is None:
+            held = Right.CHANGE
+        elif self._open_right >= needed and not is_socket:
+            return  # whatever token it carries makes no difference, so that nobody learns by it
+        else:
             held = self._check_token(scope, presented(scope, headers), needed)
         if is_socket:
             scope[MAY_CHANGE] = held is Right.CHANGE
@@ -134,7 +143,7 @@ class Access:
 
     def _check_token(self, scope: Scope, token: bytes | None, needed: Right) -> Right:
         """Return the right that comes with a token; raise Problem if it is less than needed."""
-        held = self._right_of(token)
+        held = self._open_right if token is None else self._right_of(token, scope)
         if held >= needed:
             return held
         what = _words_for(scope)
@@ -149,13 +158,22 @@ class Access:
             challenge = 'Bearer error="invalid_token"'
         raise Problem(401, detail, {"WWW-Authenticate": challenge})
 
-    def _right_of(self, token: bytes | None) -> Right:
-        """Return what somebody with this token may do."""
+    def _right_of(self, token: bytes, scope: Scope) -> Right:
+        """Return what somebody with this token may do; raise Problem if they guess too often.
+
+        Who has guessed too often learns nothing, not even by the right one.
+        """
+        client, now = self._client_of(scope), time.monotonic()
+        guesses = self._guesses if client else None
+        if guesses is not None and (wait_s := guesses.wait_s(client, now)):
+            raise _guessed_too_often(client, math.ceil(wait_s))
         if _are_the_same(token, self._token):
             return Right.CHANGE
-        if self._read_token is None or _are_the_same(token, self._read_token):
+        if _are_the_same(token, self._read_token):
             return Right.READ
-        return Right.NOTHING
+        if guesses is not None:
+            guesses.take(client, now)
+        return self._open_right
 
 
 def right_needed(scope: Scope) -> Right:
@@ -239,9 +257,9 @@ def _bytes_of(secret: SecretStr | None) -> bytes | None:
     return None if secret is None else secret.get_secret_value().encode()
 
 
-def _are_the_same(token: bytes | None, secret: bytes | None) -> bool:
+def _are_the_same(token: bytes, secret: bytes | None) -> bool:
     """Return whether a token is the secret, in a time that does not tell how much of it is."""
-    return token is not None and secret is not None and hmac.compare_digest(token, secret)
+    return secret is not None and hmac.compare_digest(token, secret)
 
 
 def _words_for(scope: Scope) -> str:
@@ -279,10 +297,11 @@ def _other_site(headers: Headers) -> Problem:
     )
 
 
-def _refusal(scope: Scope, problem: Problem) -> ASGIApp:
-    """Return the answer to a request that is refused."""
-    response = problem_response(problem.status, problem.detail, problem.headers)
-    if scope["type"] == "websocket":  # the server's own headers do not come here
-        response.headers.update(HEADERS)
-        response.raw_headers.append(UNFRAMED)
-    return response
+def _guessed_too_often(client: str, after_s: int) -> Problem:
+    REFUSED.labels("wrong_tokens").inc()
+    return Problem(
+        429,
+        f"{client} has sent too many wrong tokens (INKLING_CHANGE_RATE). Nothing was changed. "
+        f"Try again in {after_s} s.",
+        {"Retry-After": str(after_s), "WWW-Authenticate": "Bearer"},
+    )

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 def _redis_away(error: RedisAwayError) -> Problem:
     log.warning("redis is away", error=str(error))
     detail = "Redis is away; nothing was changed. Try again in a few seconds."
-    return Problem(503, detail, {"Retry-After": "2"})
+    return Problem(503, detail)
 
 
 def _redis_silent(error: RedisSilentError) -> Problem:
@@ -34,7 +34,7 @@ def _redis_silent(error: RedisSilentError) -> Problem:
         "Redis does not answer. A change may take effect when it goes on: look at /status before "
         "you try again."
     )
-    return Problem(503, detail, {"Retry-After": "2"})
+    return Problem(503, detail)
 
 
 def _redis_full(error: RedisFullError) -> Problem:
@@ -49,7 +49,7 @@ def _redis_full(error: RedisFullError) -> Problem:
 def _no_answer(error: NoAnswerError) -> Problem:
     log.warning("nobody took a call", error=str(error))
     detail = f"{error}: is one running? Nothing was changed."
-    return Problem(503, detail, {"Retry-After": "2"})
+    return Problem(503, detail)
 
 
 def _no_reply(error: NoReplyError) -> Problem:
@@ -59,7 +59,7 @@ def _no_reply(error: NoReplyError) -> Problem:
 
 def _unusable(error: UnusableError) -> Problem:
     log.warning("what redis holds is not usable", error=str(error))
-    return Problem(503, f"What Redis holds is not usable: {error}.", {"Retry-After": "2"})
+    return Problem(503, f"What Redis holds is not usable: {error}.")
 
 
 _PROBLEMS: dict[type[Exception], Callable[[Any], Problem]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -29,27 +29,6 @@ def _policy(frame_ancestors: str) -> Header:
 
 
 UNFRAMED, FRAMED = _policy("'none'"), _policy("*")
-
-
-class SecurityPolicy:
-    """Middleware that puts the Content-Security-Policy on every answer to a request."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as the application does, with the header."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        policy = policy_for(scope)
-
-        async def send_with_policy(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), policy]
-            await send(message)
-
-        await self._app(scope, receive, send_with_policy)
 
 
 def policy_for(scope: Scope) -> Header:

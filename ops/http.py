@@ -10,12 +10,16 @@ import math
 import os
 import socket
 import struct
+from collections.abc import Iterable
 from typing import Any, Literal, cast
 
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from ops.headers import UNFRAMED, Header
 from ops.problems import problem_response
+from ops.requests import HEADER, Requests, request_id_in
+from wire.request_id import working_for
 
 MAX_HEAD_BYTES = 32 * 2**10  # request line and headers
 MAX_HEADERS = 100
@@ -145,6 +149,9 @@ class JoinedProtocol(HttpToolsProtocol):
         may_be_large = self._chunk_bytes + self._later_bytes > MAX_HEAD_BYTES
         if len(self.headers) > MAX_HEADERS or (may_be_large and self._head_is_large()):
             self.app = _head_too_large
+        # A list of its own, without what comes after the body: else a trailer would count as a
+        # header, an Authorization or X-Forwarded-For among them (RFC 9110, 6.5.1).
+        self.scope["headers"] = self.headers[:]
         super().on_headers_complete()
 
     def _head_is_large(self) -> bool:
@@ -213,13 +220,25 @@ class JoinedProtocol(HttpToolsProtocol):
     def _refuse(self, status: int, detail: str) -> None:
         """Answer with a problem, unless there is an answer under way, and end the connection."""
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            response = problem_response(status, detail, {"Connection": "close"})
-            headers = self.server_state.default_headers + response.raw_headers
+            headers, body = last_answer(status, detail, self.headers or ())
+            headers = self.server_state.default_headers + headers
             lines = [name + b": " + value + b"\r\n" for name, value in headers]
-            self.transport.write(
-                b"".join((STATUS_LINE[status], *lines, b"\r\n", bytes(response.body)))
-            )
+            self.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
         self.transport.close()
+
+
+def last_answer(
+    status: int, detail: str, asked: Iterable[Header] = ()
+) -> tuple[list[Header], bytes]:
+    """Return the headers, but for the server's own, and the body of a problem, after which we end.
+
+    It is for what no application is asked about. `asked`: the headers of the request.
+    """
+    request_id = request_id_in(asked)
+    with working_for(request_id):
+        response = problem_response(status, detail, {"Connection": "close"})
+    own = [UNFRAMED, (HEADER, request_id.encode("ascii"))]
+    return own + response.raw_headers, bytes(response.body)
 
 
 _HEAD_LIMITS = (
@@ -228,6 +247,9 @@ _HEAD_LIMITS = (
 )
 
 
-async def _head_too_large(scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse_head(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request whose head is too large."""
     await problem_response(431, _HEAD_LIMITS, {"Connection": "close"})(scope, receive, send)
+
+
+_head_too_large = Requests(_refuse_head)

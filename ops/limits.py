@@ -20,9 +20,10 @@ from ops.problems import problem_response
 from ops.settings import Settings
 
 BURST_S: Final = 2.0  # so many seconds' worth may come at once
+ROUNDING_S: Final = 1e-9  # what is lost in adding up intervals
 MAX_CLIENTS: Final = 10_000  # that are remembered, of each kind of request: about 2 MB
-EXTENSION = "inkling.change"  # of the ASGI scope of a WebSocket
-READS = frozenset({"GET", "HEAD", "OPTIONS"})
+ALLOWANCE = "inkling.allowance"  # of the ASGI scope of a WebSocket
+READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 INFER, DATABLOCK = "/infer", "/datablock"  # POST, but they change nothing
 
 REFUSED = prometheus_client.Counter(
@@ -46,20 +47,39 @@ class Buckets:
 
     def take(self, client: str, now: float) -> float:
         """Take a token; return 0, or without one in how many seconds there will be one."""
-        full_at = self._full_at.get(client, now)
-        full_at = (full_at if full_at > now else now) + self._interval_s
+        full_at = self._full_at_then(client, now)
         wait_s = full_at - now - self._depth_s
-        if wait_s > 1e-9:  # what is lost in adding up intervals
+        if wait_s > ROUNDING_S:
             return wait_s
         if len(self._full_at) >= MAX_CLIENTS and client not in self._full_at:
             self._forget(now)
         self._full_at[client] = full_at
         return 0.0
 
+    def wait_s(self, client: str, now: float) -> float:
+        """Return in how many seconds there will be a token; 0 if there is one. Take none."""
+        wait_s = self._full_at_then(client, now) - now - self._depth_s
+        return wait_s if wait_s > ROUNDING_S else 0.0
+
+    def _full_at_then(self, client: str, now: float) -> float:
+        """Return when the bucket would be full after a token was taken."""
+        full_at = self._full_at.get(client, now)
+        return (full_at if full_at > now else now) + self._interval_s
+
     def _forget(self, now: float) -> None:
         """Make room for at least half of MAX_CLIENTS."""
         lately = [(client, at) for client, at in self._full_at.items() if at > now]
         self._full_at = dict(lately[-(MAX_CLIENTS // 2) :])
+
+
+def client_rule(settings: Settings) -> Callable[[Scope], str]:
+    """Return what says who asks: "" for somebody to whom no rate applies."""
+    return client_behind_edge if settings.behind_edge else client_elsewhere
+
+
+def client_elsewhere(scope: Scope) -> str:
+    """Return who asks from another machine; "" for this machine, and Unix sockets."""
+    return _elsewhere(scope["client"][0]) if scope["client"] else ""
 
 
 def client_behind_edge(scope: Scope) -> str:
@@ -91,7 +111,7 @@ def _network_of(address: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _elsewhere(address: str) -> str:
-    """Return the client at an address on another machine; "" for this machine, and Unix sockets."""
+    """Return the client at an address on another machine; "" for this machine."""
     client = _network_of(address)
     try:
         return "" if ipaddress.ip_address(client).is_loopback else client
@@ -101,7 +121,7 @@ def _elsewhere(address: str) -> str:
 
 def allowance(scope: Mapping[str, Any]) -> Allowance:
     """Return what a WebSocket's signals ask: None for "go on", else why a signal comes too soon."""
-    found: Allowance = scope.get("extensions", {}).get(EXTENSION, lambda: None)
+    found: Allowance = scope.get(ALLOWANCE, lambda: None)
     return found
 
 
@@ -114,7 +134,7 @@ class Limited:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._behind_edge = settings.behind_edge
+        self._client_of = client_rule(settings)
         self._rates = {"infer_rate": settings.infer_rate, "change_rate": settings.change_rate}
         self._buckets = {name: Buckets(rate) for name, rate in self._rates.items() if rate}
         self._most_viewers = settings.max_viewers
@@ -124,20 +144,13 @@ class Limited:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
         """Return the awaitable that answers: the application's own, unless it is too much."""
-        if scope["type"] == "http" and scope["method"] not in READS:
-            kind = _kind_of(scope["path"])
-            why = self._too_soon(kind, self._client_of(scope)) if kind in self._buckets else None
+        if scope["type"] == "http" and scope["method"] not in READING_METHODS:
+            why = self._too_soon(_kind_of(scope["path"]), self._client_of(scope))
             if why is not None:
                 return _refuse(why, scope, receive, send)
         if scope["type"] == "websocket":
             return self._view(scope, receive, send)
         return self._app(scope, receive, send)
-
-    def _client_of(self, scope: Scope) -> str:
-        """Return who asks; "" for somebody to whom no rate applies."""
-        if self._behind_edge:
-            return client_behind_edge(scope)
-        return _elsewhere(scope["client"][0]) if scope["client"] else ""
 
     def _too_soon(self, kind: str, client: str) -> tuple[str, int] | None:
         """Take a token; without one, return what to say, and after how many seconds to come."""
@@ -168,7 +181,7 @@ class Limited:
             REFUSED.labels("viewers").inc()
             await _refuse((why, 5), scope, receive, send)
             return
-        scope.setdefault("extensions", {})[EXTENSION] = partial(self._signal_too_soon, client)
+        scope[ALLOWANCE] = partial(self._signal_too_soon, client)
         self._all_viewers += 1
         self._viewers[client] += 1
         try:

@@ -25,7 +25,7 @@ from wire.messages import MAX_BATCH_SIZE, MAX_CACHE_SIZE, MAX_LEARNING_RATE, Run
 
 PREFIX = "INKLING_"
 DataSetChoice = Literal["auto", "mnist", "fashion-mnist", "synthetic"]
-MirrorUrl = Annotated[str, Field(pattern=r"^https?://.+")]
+MirrorUrl = Annotated[str, Field(pattern=r"^https?://[^@]+$")]  # a name in it would be told
 Origin = Annotated[str, Field(pattern=r"^https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?$")]
 MIN_TOKEN_LENGTH = 16
 
@@ -184,7 +184,13 @@ class Settings(BaseSettings):
         )
 
 
+SECRET = "(a secret)"
 SECRETS = ("token", "read_token")  # what no message shows
+ADDRESSES = ("redis_url", "mirrors")  # which may hold secrets: before an @, and in a query
+WITH_PASSWORD = (
+    "it must be as redis://name:password@host:6379/0, with %2F for / in the password, %3F for ?, "
+    "%23 for #, %40 for @"
+)
 
 
 class SettingsError(Exception):
@@ -203,10 +209,22 @@ def read_settings() -> Settings:
         for fault in error.errors():
             field = str(fault["loc"][0])
             name = PREFIX + field.upper()
+            text = os.environ.get(name, "")
             allowed = _allowed_range(field) or fault["msg"].removeprefix("Value error, ")
-            value = "(a secret)" if field in SECRETS else repr(os.environ.get(name, ""))
-            lines.append(f"{name}={value} is not allowed: {allowed}")
-        raise SettingsError("\n".join(lines)) from error
+            if field == "redis_url" and "@" in text:
+                allowed = WITH_PASSWORD  # instead of words that may quote a part of it
+            lines.append(f"{name}={_shown(field, text)} is not allowed: {allowed}")
+        raise SettingsError("\n".join(lines)) from None  # its cause would show the values
+
+
+def _shown(field: str, text: str) -> str:
+    """Return the text of a setting as a message may show it."""
+    if field in SECRETS:
+        return SECRET
+    if field in ADDRESSES:
+        text = re.sub(r"^(\w+://)?.*@", rf"\1{SECRET}@", text, flags=re.DOTALL)
+        text = re.sub(r"\?.*", f"?{SECRET}", text, flags=re.DOTALL)
+    return repr(text)
 
 
 def _allowed_range(field: str) -> str:

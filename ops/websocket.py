@@ -8,20 +8,26 @@ import sys
 import termios
 from asyncio.transports import BaseTransport
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
+from uvicorn import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import State
+from websockets.server import ServerProtocol
 
-from ops.http import reset, same_socket
+from ops.headers import Header
+from ops.http import last_answer, reset, same_socket
 
 PING_S = 10.0  # between an answer to a ping and the next ping
 PONG_S = 14.0  # for the answer, or for taking some of what waits: the gone are found within 28 s
 CLOSE_S = 10.0  # for taking the last words, once the application has ended
 SOCKET_BYTES = 128 * 2**10  # that the kernel holds each way; Linux doubles it for its own needs
 EXTENSION = "inkling.frame"  # of the ASGI scope
+_NO_HANDSHAKE = "this is no handshake for a WebSocket (RFC 6455)"
 WriteFrame = Callable[[bytes], bool]
 
 
@@ -40,6 +46,22 @@ def frame_writer(scope: Mapping[str, Any]) -> WriteFrame:
     return write
 
 
+class Handshake(ServerProtocol):
+    """The protocol as websockets has it, but for what it refuses by itself: that is a problem."""
+
+    default_headers: list[Header]  # of the server
+
+    def reject(self, status: int, text: str) -> Response:
+        """Return the answer to a handshake that is none, or that no application takes."""
+        detail = " ".join(text.split()) or "there is no such WebSocket: /docs lists what there is"
+        headers, body = last_answer(status, detail)
+        texts = [
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in self.default_headers + headers
+        ]
+        return Response(status, HTTPStatus(status).phrase, Headers(texts), body)
+
+
 class FrameProtocol(WebSocketsSansIOProtocol):
     """A connection whose ASGI scope holds a `frame_writer`, and whose memory is bounded.
 
@@ -47,8 +69,14 @@ class FrameProtocol(WebSocketsSansIOProtocol):
     never; and it answers pings whether or not the answers are read.
     """
 
+    conn: Handshake
     _unsent_bytes, _resumed = 0, False  # when it was last looked, and whether it has read since
     _pong = b""  # the answer to the last ping, while it cannot be sent
+
+    def __init__(self, config: Config, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, *args, **kwargs)
+        self.conn = Handshake(max_size=config.ws_max_size, logger=self.logger)
+        self.conn.default_headers = self.default_headers
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Begin, with a bound on what the kernel holds."""
@@ -62,7 +90,8 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         """Take in bytes; end a handshake that failed, of which uvicorn is not told."""
         super().data_received(data)
         if not self.handshake_initiated and self.conn.handshake_exc is not None:
-            self.transport.write(b"".join(self.conn.data_to_send()))
+            answer = b"".join(self.conn.data_to_send())
+            self.transport.write(answer or self.conn.reject(400, _NO_HANDSHAKE).serialize())
             self.transport.close()
 
     def handle_connect(self, event: Request) -> None:
@@ -133,6 +162,14 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         """End the connection over what is no WebSocket."""
         super().handle_parser_exception()
         self._end_soon()
+
+    async def send(self, message: Any) -> None:
+        """Send what the application says; a refusal that is whole ends the handshake, as uvicorn
+        forgets: it would log each one as a mistake of the application.
+        """
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True
 
     async def run_asgi(self) -> None:
         """Run the application; then end the connection."""

@@ -41,8 +41,9 @@ def python_verdict(report: str) -> Verdict:
         for flaw in one.get("vulns", [])
     ]
     skipped = [one["name"] for one in packages if "skip_reason" in one]
-    unknown = [f"{len(skipped)} of {len(packages)} packages are not known there"] * bool(skipped)
-    return Verdict(vulnerable, unknown)
+    names = "all of them" if len(skipped) == len(packages) else ", ".join(skipped)
+    silent = f"PyPI told nothing about {len(skipped)} of {len(packages)} packages: {names}"
+    return Verdict(vulnerable, [silent] if skipped else [])
 
 
 def page_verdict(report: str) -> Verdict:
@@ -95,14 +96,16 @@ def _run(*command: str, fails: bool = False) -> str | None:
 
 def main() -> int:
     """Ask, print what is known, and return the exit status."""
-    found = False
+    found = partly = False
     for name, audit in ((PYTHON_LOCK, audit_python), (f"{PAGE}/package-lock.json", audit_page)):
         vulnerable, unknown = audit()
-        found = found or bool(vulnerable)
+        found, partly = found or bool(vulnerable), partly or bool(unknown)
         lines = [f"VULNERABLE: {one}" for one in vulnerable]
         lines += [f"not audited: {why}" for why in unknown]
         for line in lines or ["no known vulnerabilities"]:
             print(f"{name}: {line}", flush=True)
+    if partly:
+        print("What was not audited may be vulnerable: try again where the registries answer.")
     return 1 if found else 0
 
 

@@ -30,7 +30,7 @@ def python_components(lock: str) -> list[dict[str, Any]]:
     for found, end in zip(starts, ends, strict=True):
         digests = HASH.findall(lock[found.end() : end])
         hashes = [{"alg": "SHA-256", "content": digest} for digest in digests]
-        component = _component("pypi", found[1].lower(), found[2], hashes)
+        component = _component("pypi", found[1].lower().replace("_", "-"), found[2], hashes)
         if found[3]:  # it is installed only where this holds
             component["properties"] = [{"name": "inkling:marker", "value": found[3]}]
         components.append(component)

@@ -18,7 +18,7 @@ from services.weights.replacement import Replacement
 from services.weights.store import Store
 from wire.bus import Bus
 from wire.calls import Call, Fetch, Reply, Restore, Upload
-from wire.codec import MalformedError, encode_snapshot
+from wire.codec import MalformedError, UnusableError, encode_snapshot
 from wire.connection import RECONNECT_S, RedisAwayError
 from wire.messages import Evaluation, Snapshot
 from wire.request_id import working_for
@@ -28,6 +28,7 @@ RETRY_S = 5.0  # after the disk was full
 CALL_WAIT_S = 0.5
 _Request: TypeAlias = Restore | Upload | Fetch
 _REQUESTS = cast("type[_Request]", _Request)
+_TROUBLES = (RedisAwayError, UnusableError, Problem)  # which pass, of Redis and the disk
 
 log = structlog.get_logger()
 
@@ -97,7 +98,7 @@ class Recorder:
                 if news.info.origin != "checkpoint" and news.info.version > known:
                     self._keep(news)
                 self._clear("follow")
-            except (RedisAwayError, Problem) as error:
+            except _TROUBLES as error:
                 self._complain("follow", error)
 
     def _recall(self) -> int:
@@ -154,7 +155,7 @@ class Recorder:
                     self._replacement.put_back()
                     self._evaluations.ask_again()
                 self._clear("evaluations")
-            except (RedisAwayError, Problem) as error:
+            except _TROUBLES as error:
                 self._complain("evaluations", error)
 
     # --- calls ------------------------------------------------------------------------------

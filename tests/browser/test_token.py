@@ -84,6 +84,29 @@ def set_cache_size(page: Page, value: int) -> None:
     page.get_by_test_id("cache-size").press("Enter")
 
 
+@pytest.fixture(scope="module")
+def patient(datasets: Path) -> Iterator[Stack]:
+    """A stack that takes one wrong token in 50 s, and one change."""
+    limits = {"INKLING_BEHIND_EDGE": "true", "INKLING_CHANGE_RATE": "0.02"}
+    with running_stack(datasets, INKLING_TOKEN=TOKEN, **limits) as stack:
+        yield stack
+
+
+def test_whoever_guesses_is_told_to_wait(patient: Stack, open_on: OpenOn) -> None:
+    page = open_on(patient)
+    set_cache_size(page, 21)
+    give(page, WRONG)
+    expect(error(page)).to_have_text("This is not the right token.")
+    for token in (WRONG, TOKEN):
+        give(page, token)
+        expect(error(page)).to_have_text(
+            "Too many wrong tokens came from your address. Try again in a while."
+        )
+    assert status(patient)["cache_size"] != 21
+    page.get_by_test_id("token-cancel").click()
+    expect(dialog(page)).to_be_hidden()
+
+
 # --- changing -------------------------------------------------------------------------------
 def test_what_was_refused_is_done_once_the_token_is_right(guarded: Stack, open_on: OpenOn) -> None:
     page = open_on(guarded)

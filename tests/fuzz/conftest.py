@@ -11,7 +11,12 @@ from tests.fuzz.target import Target
 from tests.running import RedisServer, running_stack
 
 HIDDEN_UNITS = "8"  # so that a valid upload is small, and more of them can be tried
-REPORT = pytest.StashKey[str]()
+REPORT = pytest.StashKey[list[str]]()  # of each stack
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the report."""
+    config.stash[REPORT] = []
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +27,7 @@ def fuzzed(
     with running_stack(datasets, **environment) as stack:
         target = Target(stack, redis_server)
         yield target
-        request.config.stash[REPORT] = target.report()
+        request.config.stash[REPORT].append(target.report())
         target.close()
 
 
@@ -38,6 +43,6 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Tell the counts."""
-    if report := config.stash.get(REPORT, None):
+    for report in config.stash[REPORT]:
         terminalreporter.section("inputs by kind")
         terminalreporter.write_line(report)

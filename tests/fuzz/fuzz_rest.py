@@ -196,7 +196,11 @@ def test_paths_and_queries_that_are_strange(target: Target) -> None:
         words = [mutation.choice(WORDS) for _ in range(path.count("{}"))]
         method = mutation.choice(("GET", "GET", "GET", "POST", "PUT", "HEAD", "OPTIONS", "TRACE"))
         line = f"{method} {path.format(*words)} HTTP/1.1"
-        raw(target, "paths and queries", f"{line}\r\nHost: x\r\nContent-Length: 0\r\n".encode())
+        raw(
+            target,
+            "paths and queries",
+            f"{line}\r\nHost: localhost\r\nContent-Length: 0\r\n".encode(),
+        )
 
 
 def test_headers_that_are_strange(target: Target) -> None:
@@ -208,13 +212,13 @@ def test_headers_that_are_strange(target: Target) -> None:
             b"application/json;q=-1,*/*;q=9", b"text/html; charset=x", b'"1","2', b"bytes=0-,5-1",
         ))  # fmt: skip
         line = mutation.choice((b"GET /weights?format=npz", b"GET /", b"POST /infer", b"GET /ws"))
-        head = b"%b HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n%b: %b\r\n"
+        head = b"%b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n%b: %b\r\n"
         raw(target, "headers", head % (line, name, value))
 
 
 def test_requests_that_are_no_http(target: Target) -> None:
     mutation = Mutation(7)
-    valid = b"POST /control HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" \
+    valid = b"POST /control HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" \
             b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"  # fmt: skip
     for _ in range(500):
         raw(target, "requests that are no HTTP", mutation.data(valid), cut_short=True)

@@ -56,6 +56,7 @@ class Target:
 
     stack: Stack
     redis: RedisServer
+    headers: Mapping[str, str] = field(default_factory=dict)  # of what is asked of it in order
     tally: Counter[str] = field(default_factory=Counter)  # inputs by kind
     outcomes: Counter[str] = field(default_factory=Counter)  # answers by status
 
@@ -63,6 +64,7 @@ class Target:
         self._connection = http.client.HTTPConnection("127.0.0.1", self.stack.port, timeout=30)
         self._pids = {module: self.stack.pids(module) for module in MODULES}
         self._log_seen = 0
+        self.stack.client.headers.update(self.headers)
         self.expected = self.settled()
 
     # --- asking ---------------------------------------------------------------------------------
@@ -77,7 +79,7 @@ class Target:
             return self._ask(method, path, body, headers or {})
 
     def _ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        self._connection.request(method, path, body, dict(headers))
+        self._connection.request(method, path, body, {**self.headers, **headers})
         answer = self._connection.getresponse()
         return Answer(answer.status, answer.headers.get("content-type", ""), answer.read())
 

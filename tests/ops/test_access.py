@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 from collections.abc import Iterator
+from email import message_from_bytes
 from typing import Any
 
 import httpx
@@ -13,13 +14,14 @@ import pytest
 import structlog
 from pydantic import SecretStr
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from ops import http, limits
 from ops.access import (
     SUBPROTOCOL,
     TOKEN_SUBPROTOCOL,
@@ -42,7 +44,8 @@ def create_app() -> Starlette:
     """Return an application that says yes to everything that comes through to it."""
 
     async def yes(request: Request) -> Response:
-        await request.body()
+        with contextlib.suppress(ClientDisconnect):
+            await request.body()
         return JSONResponse({"reached": request.method})
 
     async def converse(client: WebSocket) -> None:
@@ -125,9 +128,6 @@ def refused_socket(client: httpx.Client, status: int, **options: Any) -> dict[st
     response = caught.value.response
     assert response.status_code == status
     assert response.headers["Content-Type"] == "application/problem+json"
-    for name, value in HEADERS.items():
-        assert response.headers[name] == value
-    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
     problem: dict[str, Any] = json.loads(response.body)
     assert problem["status"] == status
     return {**problem, "headers": response.headers}
@@ -236,6 +236,66 @@ def test_behind_an_edge_prometheus_needs_no_token() -> None:
 def test_the_forms_of_the_header(guarded: httpx.Client, header: str, status: int) -> None:
     headers = {b"Authorization": header.encode("latin-1")}
     assert guarded.post("/control", headers=headers).status_code == status
+
+
+# --- guessing -------------------------------------------------------------------------------
+@pytest.fixture
+def slow() -> Iterator[httpx.Client]:
+    """A service with both tokens behind an edge, which takes one wrong one in 50 s."""
+    with client_of(
+        token=TOKEN, read_token=READ_TOKEN, behind_edge=True, change_rate=0.02
+    ) as client:
+        yield client
+
+
+def of(client: str, token: str | None = None) -> dict[str, str]:
+    return {"X-Forwarded-For": client, **({} if token is None else bearer(token))}
+
+
+def test_tokens_cannot_be_guessed_faster_than_things_may_be_changed(slow: httpx.Client) -> None:
+    before = limits.REFUSED.labels("wrong_tokens")._value.get()
+    assert slow.get("/status", headers=of("192.0.2.1", WRONG)).status_code == 401
+    for right_or_wrong in (WRONG, READ_TOKEN, TOKEN):  # nobody learns by it which one is right
+        refused = slow.get("/status", headers=of("192.0.2.1", right_or_wrong))
+        after_s = refused.headers["retry-after"]
+        assert 30 < int(after_s) <= 50
+        assert detail_of(refused, 429) == (
+            "192.0.2.1 has sent too many wrong tokens (INKLING_CHANGE_RATE). Nothing was changed. "
+            f"Try again in {after_s} s."
+        )
+        assert refused.headers["www-authenticate"] == "Bearer"  # the page asks for another one
+        assert slow.post("/weights", headers=of("192.0.2.1", right_or_wrong)).status_code == 429
+    assert limits.REFUSED.labels("wrong_tokens")._value.get() == before + 6
+    assert slow.get("/status", headers=of("192.0.2.1")).status_code == 401  # that was no guess
+    assert slow.get("/", headers=of("192.0.2.1", WRONG)).status_code == 200  # nor could it help
+    assert slow.get("/status", headers=of("192.0.2.2", READ_TOKEN)).status_code == 200
+
+
+def test_nor_over_the_websocket(slow: httpx.Client) -> None:
+    wrong = {"subprotocols": by_subprotocol(WRONG), "additional_headers": of("192.0.2.3")}
+    refused_socket(slow, 401, **wrong)
+    assert 30 < int(refused_socket(slow, 429, **wrong)["headers"]["Retry-After"]) <= 50
+    right = {"additional_headers": of("192.0.2.3", TOKEN)}
+    assert refused_socket(slow, 429, **right)["detail"].startswith("192.0.2.3 has sent too many")
+    assert slow.get("/status", headers=of("192.0.2.3", TOKEN)).status_code == 429
+
+
+def test_nor_by_what_it_may_do_once_it_is_open() -> None:
+    with client_of(token=TOKEN, behind_edge=True, change_rate=0.02) as client:
+        wrong = {"additional_headers": of("192.0.2.4", WRONG)}
+        assert not may_change_over(client, **wrong)
+        refused_socket(client, 429, **wrong)
+        refused_socket(client, 429, additional_headers=of("192.0.2.4", TOKEN))
+        assert not may_change_over(client, additional_headers=of("192.0.2.4"))
+        for token in (WRONG, TOKEN):
+            assert client.get("/status", headers=of("192.0.2.4", token)).status_code == 200
+
+
+def test_right_tokens_are_no_guesses(slow: httpx.Client) -> None:
+    for _ in range(5):
+        assert slow.get("/status", headers=of("192.0.2.5", TOKEN)).status_code == 200
+        refused = slow.post("/weights", headers=of("192.0.2.5", READ_TOKEN))
+        assert refused.status_code == 403
 
 
 def test_no_token_is_ever_told(closed: httpx.Client) -> None:
@@ -450,13 +510,57 @@ def test_every_answer_has_the_security_headers(
     assert answer.headers.get_list("content-security-policy") == [policy]
 
 
-def test_even_what_is_no_request_is_answered_with_them(free: httpx.Client) -> None:
-    with socket.create_connection((free.base_url.host, free.base_url.port or 0), 10) as raw:
-        raw.sendall(b"NONSENSE\r\n\r\n")
-        answer = raw.makefile("rb").read().decode()
-    assert answer.startswith("HTTP/1.1 400 ")
-    for name, value in HEADERS.items():
-        assert f"{name}: {value}\r\n".lower() in answer.lower()
+HOST = b"Host: localhost\r\n"
+UPGRADE = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"NONSENSE\r\n", 400),
+        (b"GET /status HTTP/1.1\r\n" + HOST + b"X: y\r\n" * 101, 431),
+        (b"GET /status HTTP/1.1\r\nX: " + b"y" * 40_000 + b"\r\n", 431),
+        (b"GET /slow HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n", 408),
+        (b"POST /status HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n", 401),
+        # What refuses a handshake: websockets, the limit of heads, the token, nobody.
+        (b"GET /ws HTTP/1.1\r\n" + HOST + UPGRADE.replace(b"==", b""), 400),
+        (b"GET /ws HTTP/1.1\r\n" + HOST + UPGRADE.replace(b"n: 13", b"n: 12"), 400),
+        (b"POST /ws HTTP/1.1\r\n" + HOST + UPGRADE, 405),
+        (b"GET /ws HTTP/1.1\r\n" + HOST + UPGRADE + b"\xff\xff: x\r\n", 400),
+        (b"GET /ws HTTP/1.1\r\n" + HOST + UPGRADE + b"X: y\r\n" * 101, 431),
+        (b"GET /ws HTTP/1.1\r\n" + HOST + UPGRADE + b"X: " + b"y" * 9000 + b"\r\n", 431),
+        (b"GET /ws HTTP/1.1\r\n" + HOST + UPGRADE, 401),
+        (b"GET /there-is-none HTTP/1.1\r\n" + HOST + UPGRADE, 403),
+    ],
+)  # fmt: skip
+def test_every_refusal_has_them_and_an_id(
+    closed: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    head: bytes,
+    status: int,
+) -> None:
+    monkeypatch.setattr(http, "CHECK_S", 0.05)
+    monkeypatch.setattr(http, "BODY_S", 0.2)
+    with socket.create_connection((closed.base_url.host, closed.base_url.port or 0), 10) as raw:
+        raw.sendall(head + b"\r\n")
+        line, _, rest = raw.makefile("rb").read().partition(b"\r\n")
+    assert line.startswith(b"HTTP/1.1 %d " % status)
+    lines, _, body = rest.partition(b"\r\n\r\n")
+    told = message_from_bytes(lines)
+    policy = CONTENT_SECURITY_POLICY.format(frame_ancestors="'none'")
+    for name, value in {**HEADERS, "Content-Security-Policy": policy}.items():
+        assert told.get_all(name) == [value]
+    problem = json.loads(body)
+    assert problem["status"] == status
+    assert problem["detail"]
+    assert told.get_all("X-Request-ID") == [problem["request_id"]]
+    assert told.get_all("Content-Length") == [str(len(body))]
+    assert told["Content-Type"] == "application/problem+json"
+    assert [line for line in caplog.records if line.levelname == "ERROR"] == []  # no fault of ours
 
 
 def test_so_is_a_mistake_of_ours(free: httpx.Client) -> None:

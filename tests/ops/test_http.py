@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -97,9 +98,14 @@ def place() -> Iterator[str]:
     async def none(_: Request) -> Response:
         return Response(status_code=204)
 
+    async def names(request: Request) -> Response:
+        await request.body()
+        return PlainTextResponse(" ".join(request.headers))
+
     endpoints = {"text": text, "closing": closing, "stream": stream, "none": none}
     routes = [Route(f"/{name}", endpoint) for name, endpoint in endpoints.items()]
-    with served(Starlette(routes=[*routes, Route("/echo", echo, methods=["POST"])])) as place:
+    posts = [Route("/echo", echo, methods=["POST"]), Route("/names", names, methods=["POST"])]
+    with served(Starlette(routes=[*routes, *posts])) as place:
         yield place
 
 
@@ -119,3 +125,18 @@ def test_answers_of_every_kind_arrive_over_one_connection(place: str) -> None:
         assert ask("POST", "/echo", b"z" * 300_000) == (200, b"z" * 300_000)
     assert ask("GET", "/closing") == (200, b"bye")
     assert cast("Any", connection).sock is None  # closed, as the answer said
+
+
+@pytest.mark.parametrize("upgrade", [b"", b"Connection: close, Upgrade\r\nUpgrade: h2c\r\n"])
+def test_trailers_are_no_headers(place: str, upgrade: bytes) -> None:
+    host, _, port = place.partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(
+            b"POST /names HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+            + (upgrade or b"Connection: close\r\n")
+            + b"\r\n2\r\nhi\r\n0\r\nAuthorization: Bearer x\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
+        )
+        body = connection.makefile("rb").read().partition(b"\r\n\r\n")[2]
+    assert b"transfer-encoding" in body
+    assert b"authorization" not in body
+    assert b"x-forwarded-for" not in body

@@ -94,6 +94,11 @@ def test_a_problem_names_the_id(client: httpx.Client, path: str, status: int) ->
 def test_a_websocket_has_an_id_too(place: str) -> None:
     with connect(f"ws://{place}/ws", additional_headers={HEADER: "viewer-1"}) as socket:
         assert socket.recv(10) == "viewer-1"
+        assert socket.response is not None
+        assert socket.response.headers.get_all(HEADER) == ["viewer-1"]
+    with connect(f"ws://{place}/ws") as socket:
+        assert socket.response is not None
+        assert socket.response.headers.get_all(HEADER) == [socket.recv(10)]
 
 
 def test_requests_are_counted_by_route_and_status(client: httpx.Client, wait_until) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,34 @@ def test_a_wrong_secret_is_refused_without_showing_it(
     for line, (name, why) in zip(lines, told, strict=True):
         assert line.startswith(f"{PREFIX}{name}=(a secret) is not allowed: {why}")
         assert "secret" not in line.replace("(a secret)", "")
+
+
+@pytest.mark.parametrize(
+    ("setting", "text", "shown"),
+    [
+        ("redis_url", "redis://me:secret@redis.example:port/0",
+         "redis://(a secret)@redis.example:port/0"),
+        ("redis_url", "redis://:sec/ret@redis.example/0", "redis://(a secret)@redis.example/0"),
+        ("redis_url", "redis://me:se#cret:@ secret@redis.example:x",
+         "redis://(a secret)@redis.example:x"),
+        ("redis_url", "me:secret@redis.example", "(a secret)@redis.example"),
+        ("redis_url", "redis://redis.example:x?password=secret",
+         "redis://redis.example:x?(a secret)"),
+        ("mirrors", "https://me:secret@one.example,https://you:secret@two.example",
+         "https://(a secret)@two.example"),
+        ("mirrors", "ftp://one.example/?key=secret", "ftp://one.example/?(a secret)"),
+    ],
+)  # fmt: skip
+def test_a_wrong_address_is_refused_without_its_password(
+    environment: pytest.MonkeyPatch, setting: str, text: str, shown: str
+) -> None:
+    environment.setenv(PREFIX + setting.upper(), text)
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    told = "".join(traceback.format_exception(caught.value))
+    assert f"{PREFIX}{setting.upper()}={shown!r} is not allowed: " in told
+    for part in ("sec/", "se#", "cret:", "secret"):
+        assert part not in told.replace("(a secret)", "")
 
 
 def test_all_wrong_ones_are_told_at_once(environment: pytest.MonkeyPatch) -> None:

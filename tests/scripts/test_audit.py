@@ -32,7 +32,11 @@ SKIPPED = {"name": "fastapi", "skip_reason": "Dependency not found on PyPI"}
         ),
         (
             {"dependencies": [WELL, SKIPPED]},
-            Verdict([], ["1 of 2 packages are not known there"]),
+            Verdict([], ["PyPI told nothing about 1 of 2 packages: fastapi"]),
+        ),
+        (
+            {"dependencies": [SKIPPED]},
+            Verdict([], ["PyPI told nothing about 1 of 1 packages: all of them"]),
         ),
     ],
 )  # fmt: skip
@@ -70,4 +74,5 @@ def test_only_what_is_known_to_be_vulnerable_fails(
     assert audit.main() == status
     printed = capsys.readouterr().out
     assert "frontend/package-lock.json: not audited: no network" in printed
+    assert printed.endswith("may be vulnerable: try again where the registries answer.\n")
     assert ("VULNERABLE: pillow" in printed) == bool(vulnerable)

@@ -35,6 +35,26 @@ def test_it_has_every_hash() -> None:
     assert set(re.findall(r'"content": "(\w+)"', text)) == hashes
 
 
+def test_each_component_has_what_cyclonedx_and_package_urls_demand() -> None:
+    for one in bill(LOCK, PAGE)["components"]:
+        assert one["type"] == "library"
+        assert one["purl"] == one["bom-ref"]
+        kind, name, version = re.fullmatch(
+            r"pkg:(pypi|npm)/([a-z0-9.-]+)@([^\s@/?#]+)", one["purl"]
+        ).groups()  # type: ignore[union-attr]
+        assert (one["name"], one["version"]) == (name, version)
+        assert one["externalReferences"]
+        for reference in one["externalReferences"]:
+            assert reference["type"] == "distribution"
+            assert reference["url"].startswith("https://")
+            (digest,) = reference["hashes"]
+            length = {"pypi": ("SHA-256", 64), "npm": ("SHA-512", 128)}[kind]
+            assert (digest["alg"], len(digest["content"])) == length
+            assert re.fullmatch(r"[0-9a-f]+", digest["content"])
+    lower = bill("Foo_Bar==1 \\\n    --hash=sha256:" + "a" * 64, '{"packages": {}}')
+    assert lower["components"][0]["purl"] == "pkg:pypi/foo-bar@1"
+
+
 def test_packages_for_some_machines_only_say_for_which() -> None:
     (one,) = bill("uvloop==0.2 ; sys_platform != 'win32' \\\n    --hash=sha256:" + "a" * 64,
                   '{"packages": {}}')["components"]  # fmt: skip

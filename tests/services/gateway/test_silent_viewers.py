@@ -29,7 +29,7 @@ def silent_viewer(place: str) -> socket.socket:
     viewer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     viewer.connect((host, int(port)))
     viewer.sendall(
-        b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )
     viewer.sendall(Frame(Opcode.TEXT, json.dumps(SUBSCRIBE).encode()).serialize(mask=True))

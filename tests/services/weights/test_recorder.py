@@ -16,6 +16,7 @@ import httpx
 import numpy as np
 import psutil
 import pytest
+import structlog
 
 from nn.model import Weights
 from ops.settings import Settings
@@ -283,6 +284,24 @@ def test_an_upload_that_redis_lost_is_put_back(
     assert (live.info.origin, live.info.version) == ("upload", bus.live.generation())
     assert all(map(np.array_equal, live.weights.arrays, uploaded.arrays))
     assert kept(client)[:2] == [(live.info.version, "upload"), (version, "upload")]
+
+
+def test_a_generation_that_cannot_be_read_stops_nothing(
+    serve: Serve, settings: Settings, bus: Bus, wait_until: Wait
+) -> None:
+    client = serve(settings)
+    redis, key = bus._client, "inkling:{default}:weights"
+    client.delete("/weights").raise_for_status()
+    before = redis.dump(key)
+    version = client.delete("/weights").raise_for_status().json()["version"]
+    redis.hset(key, "generation", b"\xff")
+    with structlog.testing.capture_logs() as lines:
+        redis.client_kill_filter(_type="pubsub")
+        wait_until(lambda: [one for one in lines if one.get("work") == "evaluations"
+                            and "a generation" in one["reason"]])  # fmt: skip
+    redis.restore(key, 0, before, replace=True)
+    redis.client_kill_filter(_type="pubsub")
+    wait_until(lambda: bus.live.generation() > version, what="the reset, put back")
 
 
 def test_a_reset_that_redis_lost_is_put_back_as_a_reset(
