@@ -94,6 +94,7 @@ class Keys:
     def weights(self) -> str:
         """Hash. The live weights: version, generation, safetensors bytes.
 
+        `request_id` is that of the call that made the generation.
         Kept as often as a checkpoint is; the publications between two checkpoints are passing.
         """
         return self._key("weights")
