@@ -22,7 +22,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from services.data.datasets import Places, prepare
-from tests.chaos.faults import Fault, Faults, draw, held, small_disk
+from tests.chaos.faults import Deck, Fault, Faults, held, small_disk
 from tests.chaos.oracle import Oracle, same_weights
 from tests.chaos.people import ANSWER_S, Findings, Guesser, Keeper, Person, Watcher
 from tests.cluster import Cluster
@@ -52,6 +52,8 @@ class Chaos:
         self.oracle = oracle
         self.findings = Findings()
         self.rng = random.Random(SEED)
+        self.deck = Deck(self.rng, list(cluster.processes), faults.kinds)
+        self.next_fault = self.deck.draw()
         self.done: list[str] = []
         self.kinds: Counter[str] = Counter()
         self.recoveries: dict[str, list[float]] = {what: [] for what in RECOVERY_S}
@@ -120,11 +122,12 @@ class Chaos:
 
     def _moment(self, most: int) -> int:
         """Do one or two faults at once, and wait for the recovery; return how many they were."""
-        names = list(self.cluster.processes)
-        faults = [draw(self.rng, names, self.faults.kinds)]
-        other = draw(self.rng, names, self.faults.kinds)
-        if most > 1 and self.rng.random() < 0.3 and not (faults[0].is_redis and other.is_redis):
-            faults.append(other)
+        faults = [self.next_fault]
+        self.next_fault = self.deck.draw()
+        both_redis = faults[0].is_redis and self.next_fault.is_redis
+        if most > 1 and self.rng.random() < 0.3 and not both_redis:
+            faults.append(self.next_fault)
+            self.next_fault = self.deck.draw()
         self.done.append(" + ".join(map(str, faults)))
         print(f"{time.strftime('%X')}  {self.done[-1]}", end="", flush=True)
         threads = [threading.Thread(target=self._do, args=(fault,)) for fault in faults]
