@@ -13,7 +13,7 @@ import structlog
 from wire.bus import Bus
 from wire.codec import MalformedError, encode
 from wire.connection import RedisAwayError, RedisFullError
-from wire.curve import Curve, merge, spread, with_tests
+from wire.curve import Curve, PackedHistory, merge, pack, spread, with_tests
 from wire.messages import Evaluation, Frame, History, ResponseSignal, TestPoint
 
 LATE_S = 1.5  # a trainer sends a frame a second at least, unless Redis takes no writes
@@ -42,7 +42,7 @@ class Run:
         self._curve = Curve()
         self._tests: list[TestPoint] = []
         self._untold: TestPoint | None = None  # of an iteration that no frame has told yet
-        self._recent: deque[tuple[History, int]] = deque(maxlen=MAX_RECENT)
+        self._recent: deque[PackedHistory] = deque(maxlen=MAX_RECENT)
         self._frame_number = 0  # of the last frame
         self._gap: tuple[int, int] | None = None  # in the curve, that Redis has, too
         self.revision = self.generation = 0  # of the trainer's last frame
@@ -142,7 +142,7 @@ class Run:
         """Number and keep the news; call with the lock held."""
         history = history or History()
         start = self._iteration if start is None else start
-        self._recent.append((history, start))
+        self._recent.append(pack(history, start))
         self.number += 1
         self._changed.notify_all()
         self.on_news()

@@ -21,6 +21,7 @@ from wire.curve import (
     MAX_VIEWER_TEST_POINTS,
     Curve,
     merge,
+    pack,
     spread,
     thin,
     with_tests,
@@ -110,7 +111,7 @@ def test_a_merged_frame_does_what_its_frames_do(frames: list[tuple[History, int]
     for history, after in frames:
         one_by_one.extend(history, after)
     if frames:
-        at_once.extend(*merge(frames))
+        at_once.extend(*merge([pack(*frame) for frame in frames]))
     assert at_once == one_by_one
 
 
