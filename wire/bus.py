@@ -45,7 +45,7 @@ class Bus:
     @reaches_redis
     def check_writes(self) -> None:
         """Return if Redis takes writes; raise RedisFullError if it takes none."""
-        self._client.setrange(self._keys.tokens, 0, "")  # a write by name, which changes nothing
+        self._client.set(self._keys.probe, "", xx=True)
 
     def close(self) -> None:
         """Close all connections."""

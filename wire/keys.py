@@ -68,6 +68,11 @@ class Keys:
         """List of one item, gone after a minute. The answer to one call."""
         return self._key(f"reply:{call}")
 
+    @property
+    def probe(self) -> str:
+        """String that is never there. A write to it that needs it shows whether Redis takes any."""
+        return self._key("probe")
+
     # --- who trains, and from where ---------------------------------------------------------
     @property
     def lease(self) -> str:

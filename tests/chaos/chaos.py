@@ -34,7 +34,7 @@ SEED = int(os.environ.get("CHAOS_SEED", "5"))
 FAULTS = int(os.environ.get("CHAOS_FAULTS", "64"))
 ROUND = 11  # faults between one reset and the next
 # From when what failed is back until all is well: what is promised, and what two at once may take.
-RECOVERY_S = {"a process": 5.0, "Redis": 10.0, "two at once": 15.0}
+RECOVERY_S = {"a process": 5.0, "Redis": 10.0, "two at once": 10.0}
 HIDDEN_UNITS, BATCH_SIZE, LEARNING_RATE = 16, 64, 0.1
 DISK_MB = 24
 LATENCY_MS = 25  # of a batch: three workers then feed 120 iterations a second
