@@ -209,7 +209,7 @@ def _store_trouble(store: Store) -> str | None:
 
 def _redis_trouble(bus: Bus) -> str | None:
     try:
-        bus.ping()
+        bus.check_writes()
     except RedisAwayError as error:
         return str(error)
     return None
