@@ -89,8 +89,15 @@ def open_page(browser: Browser, stack: Stack, at_rest: None) -> Iterator[OpenPag
         page = context.new_page()
         page.set_default_timeout(DEADLINE_MS)
         page.on("pageerror", lambda error: failures.append(str(error)))
+        unfinished: list[str] = []
+        page.on("request", lambda request: unfinished.append(request.url))
+        page.on("requestfinished", lambda request: unfinished.remove(request.url))
         page.goto(stack.url)
-        expect(page.get_by_test_id("connection")).to_have_text("connected")
+        try:
+            expect(page.get_by_test_id("connection")).to_have_text("connected")
+        except AssertionError as error:
+            error.add_note(f"Not loaded: {unfinished}; errors: {failures}")
+            raise
         expect(page.get_by_test_id("learning-rate")).not_to_have_value("")  # by its first signal
         return page
 
