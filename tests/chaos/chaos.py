@@ -124,8 +124,9 @@ class Chaos:
         """Do one or two faults at once, and wait for the recovery; return how many they were."""
         faults = [self.next_fault]
         self.next_fault = self.deck.draw()
-        both_redis = faults[0].is_redis and self.next_fault.is_redis
-        if most > 1 and self.rng.random() < 0.3 and not both_redis:
+        other = self.next_fault
+        can_be = other != faults[0] and not (other.is_redis and faults[0].is_redis)
+        if most > 1 and self.rng.random() < 0.3 and can_be:
             faults.append(self.next_fault)
             self.next_fault = self.deck.draw()
         self.done.append(" + ".join(map(str, faults)))
