@@ -41,7 +41,7 @@ LATENCY_MS = 25  # of a batch: three workers then feed 120 iterations a second
 TRAINS_S = 0.4  # between two faults, so that they do not all befall a run that has just begun
 SETTLED_S = 1.2  # after which Redis does not forget a reset, though it may lose its last second
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(120 + 8 * FAULTS)
 
 
 class Chaos:
