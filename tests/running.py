@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import signal
 import socket
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ import redis
 from services.local.redis_server import find_redis_server
 
 ROOT = Path(__file__).parents[1]
+# Below those that the kernel gives to connections: what is stopped finds its port free again.
+PORTS = range(20_000, 32_000)
+RANDOM = random.SystemRandom()  # tests run beside each other, and may all be seeded alike
 START_S = 90.0  # the first start may draw 70,000 digits
 
 
@@ -39,10 +43,12 @@ def wait_until(
 
 
 def free_port() -> int:
-    """Return a TCP port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port of loopback that nobody listens on, and that connections do not take."""
+    while True:
+        port = RANDOM.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class RedisServer:

@@ -20,11 +20,13 @@ from services.trainer.state import State
 from wire.bus import Bus
 from wire.calls import Reply, Tune
 from wire.codec import MalformedError
-from wire.connection import RedisAwayError
+from wire.connection import RedisAwayError, RedisSilentError
 from wire.messages import Batch, MarkKind, Origin, RunSettings, Snapshot
 from wire.request_id import working_for
 
 STANDBY_S = 0.5
+LEAVE_S = 4.0  # a trainer that ends waits for Redis, within the 5 s in which processes end
+LEAVE_RETRY_S = 0.1
 LOOK_S = 1.0  # the trainer looks at what is wanted that often, even if nothing wakes it
 DEAD_ITERATIONS = 50  # without any hidden unit that is on: a network that is dead, not unlucky
 REPLACEMENTS: dict[Origin, MarkKind] = {
@@ -335,18 +337,40 @@ class Trainer:
         return live is None and checkpoint is None
 
     def _leave(self) -> None:
-        """Leave a checkpoint and the lease to the next trainer."""
+        """Leave a checkpoint and the lease to the next trainer, if this one has ever led.
+
+        Redis may be away just now: `docker compose restart` restarts it at the same time.
+        """
         self._reporter.stop()
-        if self._reporter.token is None:
-            return
+        until = time.monotonic() + LEAVE_S
         try:
-            self._reporter.flush()
-            if self._reporter.token is not None:
-                self._bus.training.release(self._reporter.token)
-        except RedisAwayError as error:
-            log.warning("left without a checkpoint", error=str(error))
+            while self._last_token and not self._hand_over(until):
+                time.sleep(LEAVE_RETRY_S)
+        except (RedisAwayError, MalformedError) as error:
+            iteration = self._state.iteration
+            log.warning("left without a checkpoint", iteration=iteration, error=str(error))
         finally:
             metrics.stand_by()
+
+    def _hand_over(self, until: float) -> bool:
+        """Save all and let go of the lease; return False if that is to be tried again.
+
+        Raises RedisAwayError if Redis is away at `until` (monotonic), or takes its time to answer.
+        """
+        reporter = self._reporter
+        try:
+            if reporter.token is None and not self._take_lead():
+                return True  # another one leads
+            reporter.flush()
+            if reporter.token is None:  # the lease had run out
+                return False
+            self._bus.training.release(reporter.token)
+        except RedisAwayError as error:
+            if isinstance(error, RedisSilentError) or time.monotonic() > until:
+                raise
+            return False
+        log.info("left", iteration=self._state.iteration)
+        return True
 
 
 def _is_idle(gradients: Weights, loss: float) -> bool:

@@ -16,6 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,24 @@ class Compose(Controlled):
         """Change numbers of replicas, and wait until all of them are healthy."""
         words = [f"--scale={name.replace('_', '-')}={count}" for name, count in replicas.items()]
         self.run("up", "-d", "--no-build", "--no-recreate", "--wait", *words)
+
+    def handovers(self) -> list[tuple[int, int]]:
+        """Return the iterations at which a trainer left, and the next one went on."""
+        lines = self.run("logs", "--no-color", "--no-log-prefix", "trainer").splitlines()
+        events = [json.loads(line) for line in lines if line.startswith("{")]
+        steps = [one for one in events if one["event"] in ("left", "leading")]
+        return [
+            (last["iteration"], first["iteration"])
+            for last, first in pairwise(steps)
+            if (last["event"], first["event"]) == ("left", "leading")
+        ]
+
+    def is_up(self) -> bool:
+        """Whether the status can be had, through the edge."""
+        try:
+            return self.client.get("/status").status_code == 200
+        except httpx.TransportError:
+            return False
 
     def iteration_passes(self, iteration: int) -> bool:
         """Whether training has gone beyond `iteration`."""
@@ -271,6 +290,20 @@ def test_redis_restarts_while_it_trains(
     assert away == []
 
 
+def test_a_restart_of_everything_loses_no_iteration(
+    stack: Compose, wait_until: Callable[..., Any]
+) -> None:
+    assert stack.status()["training"]
+    before = stack.handovers()
+    began = time.monotonic()
+    stack.run("restart", "--timeout", "20")
+    wait_until(lambda: len(stack.handovers()) > len(before), 60, "a trainer that leads again")
+    print(f"\n  everything restarted after {time.monotonic() - began:.1f} s")
+    left, led = stack.handovers()[-1]
+    assert left == led > 0
+    wait_until(lambda: stack.is_up() and stack.iteration_passes(led), 60, "training on")
+
+
 def test_a_service_stays_under_120_mb(stack: Compose) -> None:
     resident = {}
     for name in PYTHON_SERVICES:
@@ -312,6 +345,15 @@ def each_container(stack: Compose) -> dict[str, dict[str, Any]]:
     return {one["Name"].lstrip("/"): one for one in json.loads(shown.stdout)}
 
 
+def networks_of(container: str) -> dict[str, Any]:
+    """Return the networks that a container is on, by name, with its address on each."""
+    form = "{{json .NetworkSettings.Networks}}"
+    command = ["docker", "inspect", "--format", form, container]
+    shown = subprocess.run(command, capture_output=True, check=True)
+    networks: dict[str, Any] = json.loads(shown.stdout)
+    return networks
+
+
 def inside(container: str, script: str) -> str:
     """Return what a shell prints in a container, and its errors."""
     done = subprocess.run(
@@ -351,9 +393,11 @@ def test_redis_is_out_of_reach_of_the_edge_and_the_back_leads_nowhere(stack: Com
     assert "alive" in ours
     away = inside(containers["edge"], "wget -T 3 -O - http://redis:6379/")
     assert re.search("resolve|bad address|Name or service", away), away
+    address = networks_of(containers["redis"])[f"{PROJECT}_back"]["IPAddress"]
+    away = inside(containers["edge"], f"timeout 8 wget -T 3 -O - http://{address}:6379/")
+    assert re.search("timed out|unreachable|can't connect", away), away
     for service in ("trainer", "data-worker", "redis"):
-        networks = each_container(stack)[containers[service]]["NetworkSettings"]["Networks"]
-        assert list(networks) == [f"{PROJECT}_back"], service
+        assert list(networks_of(containers[service])) == [f"{PROJECT}_back"], service
     back = ["docker", "network", "inspect", "--format", "{{.Internal}}", f"{PROJECT}_back"]
     assert subprocess.run(back, capture_output=True, text=True, check=True).stdout == "true\n"
 

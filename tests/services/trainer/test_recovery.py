@@ -83,9 +83,10 @@ def test_what_was_not_told_before_another_led_is_not_told_after_it(
     pipe.set(KEYS.tokens, first + 1)
     pipe.execute()
     checkpoint = bus.training.checkpoint()
-    count = len(told)
-    frame_when(bus, wait_until, lambda f: f.number >> 20 > first, "the first one again")
-    again = wait_until(lambda: [f for f in told[count:] if iterations([f])], what="iterations")
+    again = wait_until(
+        lambda: [f for f in told if f.number >> 20 > first and iterations([f])],
+        what="iterations of the first one again",
+    )
     assert again[0].signal.history_from == checkpoint.iteration
 
 
@@ -203,3 +204,46 @@ def test_a_trainer_says_why_it_pauses_while_redis_takes_no_writes_and_goes_on(
         workers.stop()
         trainer.stop()
         bus.close()
+
+
+def test_a_trainer_that_ends_while_redis_restarts_leaves_its_last_iteration(
+    own_redis, wait_until, small
+) -> None:
+    trainer, helpers = RunningTrainer(own_redis.url), Helpers(own_redis.url, small)
+    try:
+        trainer.bus.flow.announce(small.info)
+        helpers.add()
+        trainer.bus.wanted.change({"training": 1, "iterations": None})
+        frame_when(trainer.bus, wait_until, lambda f: f.signal.iteration > 100, "training")
+        helpers.stop()
+        own_redis.stop()
+        wait_until(trainer.trainer.reasons, what="the pause")
+        trainer.stopping.set()
+        wait_until(lambda: not trainer.trainer._reporter._thread.is_alive(), what="the leaving")
+        own_redis.start()
+    finally:
+        helpers.stop()
+        trainer.stop()
+    assert left_behind(own_redis.url) == trainer.trainer._state.iteration
+
+
+def test_a_trainer_that_ends_after_its_lease_ran_out_leaves_its_last_iteration(
+    start_trainer, workers, bus, redis_server, wait_until
+) -> None:
+    workers.add()
+    trainer = start_trainer()
+    bus.wanted.change({"training": 1, "iterations": None})
+    frame_when(bus, wait_until, lambda f: f.signal.iteration > 100, "training")
+    redis_server.client.delete(KEYS.lease)
+    trainer.stop()
+    assert left_behind(redis_server.url) == trainer.trainer._state.iteration
+
+
+def left_behind(url: str) -> int:
+    """Return the iteration of the checkpoint that a trainer left, and the lease with it."""
+    bus = Bus(url)
+    checkpoint = bus.training.checkpoint()
+    assert checkpoint is not None
+    assert not bus.training.is_led()
+    bus.close()
+    return checkpoint.iteration
