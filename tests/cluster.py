@@ -21,6 +21,7 @@ HTTP = ("gateway", "inference", "weights", "data")
 MODULES = {"worker": "services.data.worker"}  # else services.NAME
 START_S = 90.0  # the first start may draw 70,000 digits
 STOP_S = 10.0
+PROBE_S = 2.0
 
 
 class Process:
@@ -134,6 +135,7 @@ class Cluster(Controlled):
         ]
         self.processes = {name: Process(name, self.environment, folder) for name in names}
         self.client = httpx.Client(base_url=self["gateway"].url, timeout=30)
+        self._asker = asker(PROBE_S)
 
     def __getitem__(self, name: str) -> Process:
         return self.processes[name]
@@ -155,7 +157,7 @@ class Cluster(Controlled):
         """Whether every process answers, whatever it has to say."""
         try:
             return bool(self.redis.client.ping()) and all(
-                httpx.get(f"{process.url}/healthz", timeout=2).status_code == 200
+                self._asker.get(f"{process.url}/healthz").status_code == 200
                 for process in self.processes.values()
             )
         except (httpx.TransportError, redis.RedisError):
@@ -163,13 +165,19 @@ class Cluster(Controlled):
 
     def missing(self) -> list[str]:
         """Return what keeps the services from doing their jobs; nothing when all is well."""
-        found = [name for name, process in self.processes.items() if not _ready(process)]
+        found = [name for name, process in self.processes.items() if not self._ready(process)]
         try:
             if not self.redis.client.exists(self.keys.lease):
                 found.append("a leading trainer")
         except redis.RedisError:
             found.append("redis")
         return found
+
+    def _ready(self, process: Process) -> bool:
+        try:
+            return self._asker.get(f"{process.url}/readyz").status_code == 200
+        except httpx.TransportError:
+            return False
 
     def leader(self) -> Process | None:
         """Return the trainer that leads; None while none does."""
@@ -192,6 +200,16 @@ class Cluster(Controlled):
         self.redis.stop()
         self.redis.client.close()
         self.client.close()
+        self._asker.close()
+
+
+def asker(timeout_s: float) -> httpx.Client:
+    """Return a client that connects anew for each request: what it asks may have died meanwhile.
+
+    It reads no certificates, which would take longer than all else.
+    """
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.Client(timeout=timeout_s, verify=False, limits=limits)
 
 
 def _last_token(trainer: Process) -> int | None:
@@ -201,10 +219,3 @@ def _last_token(trainer: Process) -> int | None:
         if '"leading"' in line:
             return int(json.loads(line)["token"])
     return None
-
-
-def _ready(process: Process) -> bool:
-    try:
-        return httpx.get(f"{process.url}/readyz", timeout=2).status_code == 200
-    except httpx.TransportError:
-        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -69,6 +70,31 @@ class RedisServer:
             return bool(self.client.ping())
         except redis.ConnectionError:
             return False
+
+    @contextmanager
+    def full_memory(self) -> Iterator[None]:
+        """No more may be in its memory."""
+        self.client.config_set("maxmemory", 1)
+        yield
+        self.client.config_set("maxmemory", 0)
+
+    @contextmanager
+    def full_disk(self) -> Iterator[None]:
+        """No file of it may grow any more; it has noticed, by a write that failed."""
+        assert self.process is not None
+        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (1, hard))
+        try:
+            wait_until(self._refuses, what="the first write that fails")
+            yield
+        finally:
+            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+
+    def _refuses(self) -> bool:
+        try:
+            return not self.client.set("filler", 1)
+        except redis.ResponseError:
+            return True
 
     def stop(self) -> None:
         """Stop it as a restart would: what is in memory goes into the file first."""

@@ -115,6 +115,26 @@ def test_there_is_no_cycle() -> None:
         visit(module, ())
 
 
+def reached_from(module: str) -> set[str]:
+    """Return what is imported when `module` is: modules of ours, and what they import."""
+    reached: set[str] = set()
+    ahead = [module]
+    while ahead:
+        for imported in IMPORTS.get(ahead.pop(), []):
+            if imported not in reached:
+                reached.add(imported)
+                ahead.append(imported)
+    return reached
+
+
+@pytest.mark.parametrize("module", ["services.trainer.__main__", "services.data.worker"])
+def test_what_is_no_http_service_does_without_fastapi(module: str) -> None:
+    """It costs 6 MB in each process."""
+    reached = reached_from(module)
+    assert {"ops.health", "starlette.responses"} <= reached
+    assert not [name for name in reached if name.partition(".")[0] == "fastapi"]
+
+
 def environment_lines(module: str) -> list[int]:
     """Return the lines that touch the environment other than by copying all of it."""
     tree = TREES[module]

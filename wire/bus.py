@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wire.calls import Calls
-from wire.connection import connect, reaches_redis
+from wire.connection import connect, ping, reaches_redis
 from wire.flow import DataFlow
 from wire.keys import DEFAULT_RUN, Keys
 from wire.live import LiveWeights
@@ -30,6 +30,7 @@ class Bus:
         keys = Keys(run)
         client = connect(url)
         self._client: Any = client
+        self._keys = keys
         self.flow = DataFlow(client, keys)
         self.wanted = Wanted(client, keys)
         self.training = Training(client, keys)
@@ -39,7 +40,12 @@ class Bus:
     @reaches_redis
     def ping(self) -> None:
         """Return if Redis answers."""
-        self._client.ping()
+        ping(self._client)
+
+    @reaches_redis
+    def check_writes(self) -> None:
+        """Return if Redis takes writes; raise RedisFullError if it takes none."""
+        self._client.set(self._keys.probe, "", xx=True)
 
     def close(self) -> None:
         """Close all connections."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from http import HTTPStatus
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -25,6 +25,7 @@ Service = Literal["trainer", "weights"]  # those that take calls
 _NAMES: dict[Service, str] = {"trainer": "trainer", "weights": "weights service"}
 REPLY_TTL_S = 60
 CALL_DEADLINE_S = 8.0
+MAX_REMEMBERED = 1000  # calls: of more than a minute, as long as there are 16 a second at most
 MIN_BLOCK_S = 0.01  # Redis before 7.0 takes less than a millisecond for "as long as it takes"
 
 
@@ -87,7 +88,7 @@ class Call(msgspec.Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
     `request_id` is that of the call from outside to which it belongs.
     """
 
-    name: str
+    name: Annotated[str, msgspec.Meta(max_length=64)]
     request: T
     request_id: str = ""
 
@@ -106,6 +107,7 @@ class Calls:
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client: Any = client
         self._keys = keys
+        self._taken: dict[str, None] = {}  # the names of the last calls, in their order
 
     @reaches_redis
     def call(
@@ -126,7 +128,7 @@ class Calls:
             push_wake(pipe, self._keys)
             pipe.execute()
         reply = self._reply(name, deadline_s / 2)
-        if reply is None and self._client.lrem(self._keys.calls(service), 1, data):
+        if reply is None and self._client.lrem(self._keys.calls(service), 0, data):
             raise NoAnswerError(f"no {_NAMES[service]} took the call")
         reply = reply or self._reply(name, deadline_s / 2)
         if reply is None:
@@ -147,19 +149,35 @@ class Calls:
     def take(
         self, service: Service, kind: type[T], timeout_s: float | None = None
     ) -> Call[T] | MalformedError | None:
-        """Take the next call to `service`: None if there is none, or none within `timeout_s`."""
+        """Take the next call to `service`: None if there is none, or none within `timeout_s`.
+
+        A call is taken once, though it may stand in the list twice: a caller whose connection broke
+        repeats what it sent, and a Redis that lost its last second has a call again that was taken.
+        """
+        while (data := self._pop(service, timeout_s)) is not None:
+            try:
+                call: Call[T] = _decoded(Call[kind], data)  # type: ignore[valid-type]
+            except MalformedError as error:
+                return error
+            if self._is_new(call.name):
+                return call
+        return None
+
+    def _pop(self, service: Service, timeout_s: float | None) -> bytes | None:
         if timeout_s is None:
-            data = self._client.lpop(self._keys.calls(service))
-        else:
-            popped = self._client.blpop([self._keys.calls(service)], timeout_s)
-            data = popped[1] if popped else None
-        if data is None:
-            return None
-        try:
-            call: Call[T] = _decoded(Call[kind], data)  # type: ignore[valid-type]
-        except MalformedError as error:
-            return error
-        return call
+            data: bytes | None = self._client.lpop(self._keys.calls(service))
+            return data
+        popped = self._client.blpop([self._keys.calls(service)], timeout_s)
+        return popped[1] if popped else None
+
+    def _is_new(self, name: str) -> bool:
+        """Return whether no call of this name was taken before, and remember it."""
+        if name in self._taken:
+            return False
+        self._taken[name] = None
+        if len(self._taken) > MAX_REMEMBERED:
+            del self._taken[next(iter(self._taken))]
+        return True
 
     @reaches_redis
     def answer(self, name: str, reply: Reply) -> None:

@@ -48,9 +48,10 @@ class RedisFullError(RedisAwayError):
 
 # What stands in Redis's answer to a write that it refuses, wherever a script or a transaction puts
 # it, and what it means.
+_CANNOT_WRITE = "MISCONF"
 _FULL = {
     "when used memory > 'maxmemory'": "its memory is full, up to maxmemory",
-    "MISCONF": "it cannot write its files, as where its disk is full",
+    _CANNOT_WRITE: "it cannot write its files, as where its disk is full",
 }
 
 
@@ -76,7 +77,7 @@ class Outage:
         if lately or not self._asking.acquire(blocking=False):
             raise RedisAwayError("Redis is away: it does not answer")
         try:
-            client.ping()
+            ping(client)
             self.lasts = False
         except redis.RedisError as error:
             raise RedisAwayError(f"Redis is away: {error}") from error
@@ -126,6 +127,15 @@ def _greet(connection: Any) -> None:
     connection.on_connect()
 
 
+def ping(client: redis.Redis) -> None:
+    """Return if Redis answers, be it that it cannot write its files: it says so to a ping, too."""
+    try:
+        client.ping()
+    except redis.ResponseError as error:
+        if _CANNOT_WRITE not in str(error):
+            raise
+
+
 def reaches_redis(method: Callable[P, R]) -> Callable[P, R]:
     """Decorate a method that calls Redis: whatever keeps Redis from answering is RedisAwayError.
 
@@ -148,7 +158,7 @@ def reaches_redis(method: Callable[P, R]) -> Callable[P, R]:
             ERRORS.inc()
             for words, meaning in _FULL.items():
                 if words in str(error):
-                    raise RedisFullError(f"Redis can keep no more: {meaning}") from error
+                    raise RedisFullError(f"Redis takes no writes: {meaning}") from error
             raise RedisAwayError(f"Redis is away: {error}") from error
         except MalformedError as error:
             raise UnusableError(str(error)) from error
@@ -171,10 +181,7 @@ def follow(
                 subscription.subscribe(channel)
                 heard_at = asked_at = time.monotonic()
                 while not stop.is_set():
-                    message = cast(
-                        "dict[str, Any] | None",
-                        subscription.get_message(timeout=LISTEN_S),
-                    )
+                    message = _next_message(subscription)
                     now = time.monotonic()
                     if message is not None:
                         heard_at = asked_at = now
@@ -194,3 +201,14 @@ def follow(
             ERRORS.inc()
             yield RedisAwayError(f"Redis is away: {error}")
             stop.wait(RECONNECT_S)
+
+
+def _next_message(subscription: Any) -> dict[str, Any] | None:
+    """Return what comes next, if it comes within LISTEN_S seconds."""
+    try:
+        message: dict[str, Any] | None = subscription.get_message(timeout=LISTEN_S)
+    except redis.ResponseError as error:  # in place of a pong
+        if _CANNOT_WRITE not in str(error):
+            raise
+        return {"type": "pong"}
+    return message

@@ -68,6 +68,11 @@ class Keys:
         """List of one item, gone after a minute. The answer to one call."""
         return self._key(f"reply:{call}")
 
+    @property
+    def probe(self) -> str:
+        """String that is never there. A write to it that needs it shows whether Redis takes any."""
+        return self._key("probe")
+
     # --- who trains, and from where ---------------------------------------------------------
     @property
     def lease(self) -> str:
@@ -94,6 +99,7 @@ class Keys:
     def weights(self) -> str:
         """Hash. The live weights: version, generation, safetensors bytes.
 
+        `request_id` is that of the call that made the generation.
         Kept as often as a checkpoint is; the publications between two checkpoints are passing.
         """
         return self._key("weights")

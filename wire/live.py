@@ -23,7 +23,7 @@ from wire.connection import RedisAwayError, follow, reaches_redis
 from wire.curve import MAX_TEST_POINTS
 from wire.keys import Keys
 from wire.messages import Evaluation, Snapshot, TestPoint
-from wire.request_id import REQUEST_ID
+from wire.request_id import MAX_LENGTH, REQUEST_ID
 
 MAX_TO_EVALUATE = 64
 
@@ -35,11 +35,13 @@ SWAP_SECONDS = Histogram(
 # The trainer publishes only while it holds the lease, and only successors of the weights that it
 # knows of: whoever replaced them in the meantime wins. (A generation that is older than its own is
 # one that Redis fell back to, having lost the newer one.) Returns 1, or 0 if it must look again.
+# What comes twice, since the connection broke before the answer, is done once and answered twice.
 # ARGV: token, generation, version, bytes, whether Redis shall keep them across a restart.
 _PUBLISH: Final = """
 redis.replicate_commands()
 local live = redis.call('HMGET', KEYS[2], 'generation', 'version')
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if live[2] == ARGV[3] and redis.call('HGET', KEYS[2], 'bytes') == ARGV[4] then return 1 end
 if tonumber(live[1] or '0') > tonumber(ARGV[2]) then return 0 end
 if tonumber(live[2] or '0') >= tonumber(ARGV[3]) then return 0 end
 if ARGV[5] == '0' then redis.set_repl(redis.REPL_NONE) end
@@ -49,12 +51,15 @@ return 1
 """
 
 # People's weights replace whatever is live, as long as their version is the newest. In the same
-# moment, the trainer may be asked for some iterations (as wire.wanted spells a Start).
+# moment, the trainer may be asked for some iterations (as wire.wanted spells a Start). What comes
+# twice is done once.
 # ARGV: version, bytes, iterations or 0, request id
 _REPLACE: Final = """
-local live = tonumber(redis.call('HGET', KEYS[1], 'version') or '0')
-if live >= tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'version', ARGV[1], 'bytes', ARGV[2])
+local live = redis.call('HGET', KEYS[1], 'version')
+if live == ARGV[1] and redis.call('HGET', KEYS[1], 'bytes') == ARGV[2] then return 1 end
+if tonumber(live or '0') >= tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'version', ARGV[1], 'bytes', ARGV[2],
+  'request_id', ARGV[4])
 redis.call('PUBLISH', KEYS[2], ARGV[1])
 if ARGV[3] ~= '0' then
   redis.call('HSET', KEYS[3], 'training', 1, 'iterations', ARGV[3], 'request_id', ARGV[4])
@@ -172,6 +177,12 @@ class LiveWeights:
     def generation(self) -> int:
         """Return the version of the weights that last replaced the run's, 0 if none did."""
         return checked_count("a generation", self._client.hget(self._keys.weights, "generation"))
+
+    @reaches_redis
+    def replaced_by(self) -> str:
+        """Return the request id of the call that last replaced the run's weights, if any did."""
+        data = self._client.hget(self._keys.weights, "request_id") or b""
+        return bytes(data[:MAX_LENGTH]).decode(errors="replace")
 
     @reaches_redis
     def latest_bytes(self) -> tuple[int, bytes] | None:

@@ -14,7 +14,8 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 # New ids differ between processes by this, within one by a number: half as dear as a random one.
 _PROCESS = secrets.token_hex(8)
 _numbers = itertools.count(1)
-_is_sane = re.compile(rb"[A-Za-z0-9._:-]{1,64}").fullmatch
+MAX_LENGTH = 64
+_is_sane = re.compile(rb"[A-Za-z0-9._:-]{1,%d}" % MAX_LENGTH).fullmatch
 
 
 def request_id_of(given: bytes | None) -> str:

@@ -38,12 +38,13 @@ export function count(number, noun) {
 }
 
 /**
- * What is away: "connection" (this page hears nothing), "redis", "trainer" or null. The signal has no field for it but
- * the sentence of its banner and the trainer's state.
+ * What is away: "connection" (this page hears nothing), "redis", "room" (Redis takes no writes), "trainer" or null. The
+ * signal has no field for it but the sentence of its banner and the trainer's state.
  */
 export function awayPart({ connection, signal }) {
   if (connection.status !== "connected") return "connection";
   if (signal?.problem?.startsWith("Redis is away")) return "redis";
+  if (signal?.problem?.startsWith("Redis takes no writes")) return "room";
   return signal?.trainer === "none" ? "trainer" : null;
 }
 
@@ -58,7 +59,7 @@ export function ratesOf(state) {
   return {
     away,
     used: used < 0.05 ? 0 : used,
-    cut: away === "redis" ? 0 : cut,
+    cut: away === "redis" || away === "room" ? 0 : cut,
     frames: traffic.frames,
     stream: traffic.weightsBytes,
     guesses: traffic.guesses,
@@ -81,6 +82,7 @@ export function stateSentence(state) {
   const away = awayPart(state);
   if (away === "connection") return "The connection to the server is lost. What you see is the last that came.";
   if (away === "redis") return "Redis is away, so nothing can pass from one part to another. It goes on by itself when Redis is back.";
+  if (away === "room") return signal.problem;
   if (away === "trainer") return "No trainer is running, so nothing learns. The settings and the weights are kept for the next one.";
   const lacking = shortage(state);
   if (lacking !== null) return lacking;

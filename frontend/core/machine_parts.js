@@ -112,7 +112,7 @@ function boxes(state, rates) {
     inference: box("reads drawings", read),
     weights: box("keeps versions", `The live version is ${grouped(signal?.version)}.`),
     "data-api": box("samples and tests", tested),
-    redis: redis(signal, rates.away === "redis"),
+    redis: redis(signal, rates.away),
     trainer: { kind: "box", now: trainerNow(state, rates), ...trainerLook(state, rates) },
     workers: crew(state, rates),
     dataset: box(signal?.dataset ?? NOTHING, signal?.dataset ? sentence(signal.dataset_reason) : "There is none yet."),
@@ -122,7 +122,8 @@ function boxes(state, rates) {
 const sentence = (words) => (words.endsWith(".") ? words : `${words}.`);
 
 function redis(signal, away) {
-  if (away) return { kind: "box", note: "away", trouble: true, now: "It is away." };
+  if (away === "redis") return { kind: "box", note: "away", trouble: true, now: "It is away." };
+  if (away === "room") return { kind: "box", note: "full", trouble: true, now: "It takes no writes." };
   const box = { kind: "box", note: "lists, news, latest values", now: "" };
   if (signal === null) return box;
   const [ready, coming] = [count(signal.data_len, "batch"), count(signal.data_futures_len, "ticket")];
@@ -132,7 +133,7 @@ function redis(signal, away) {
 function trainerLook({ signal, starved }, { away, used }) {
   const unit = "iterations/s";
   if (signal === null) return { note: "", value: NOTHING, unit };
-  if (away === "redis") return { note: "cut off", value: NOTHING, unit, trouble: true };
+  if (away === "redis" || away === "room") return { note: "cut off", value: NOTHING, unit, trouble: true };
   const state = signal.training ? "training" : "paused";
   const note = away === "trainer" ? "no trainer" : starved ? "waits for data" : state;
   const trouble = away === "trainer" || starved || Boolean(signal.problem);
@@ -142,6 +143,7 @@ function trainerLook({ signal, starved }, { away, used }) {
 function trainerNow({ signal, starved }, { away, used }) {
   if (signal === null) return "";
   if (away === "trainer") return "None is running. What is wanted of it is kept until one is back.";
+  if (away === "room") return "It can tell Redis nothing, and goes on when it can.";
   if (away === "redis") return "It cannot reach Redis, and goes on when it can.";
   if (signal.problem) return signal.problem;
   const at = `It is at iteration ${grouped(signal.iteration)}`;

@@ -19,8 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from ops.disk import measure_disk
+from ops.errors import install_problems
 from ops.health import health_routes
-from ops.problems import Problem, install_problems, read_body
+from ops.problems import Problem, read_body
 from ops.settings import Settings
 from services.data.datasets import DataSet, Places, prepare
 from services.data.evaluation import evaluation_routes, unit_range

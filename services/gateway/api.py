@@ -14,8 +14,9 @@ from prometheus_client import Counter
 from starlette.concurrency import run_in_threadpool
 
 from ops.access import HOW_TO_OPEN, may_change, subprotocol_for
+from ops.errors import EXPECTED, as_problem, install_problems
 from ops.health import health_routes
-from ops.problems import EXPECTED, Problem, as_problem, install_problems, read_body
+from ops.problems import Problem, read_body
 from ops.settings import Settings
 from services.gateway.control import Control, name_of, read_signal
 from services.gateway.fanout import Fanout, Viewer

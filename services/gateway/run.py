@@ -12,14 +12,16 @@ import structlog
 
 from wire.bus import Bus
 from wire.codec import MalformedError, encode
-from wire.connection import RedisAwayError
+from wire.connection import RedisAwayError, RedisFullError
 from wire.curve import Curve, PackedHistory, merge, pack, spread, with_tests
 from wire.messages import Evaluation, Frame, History, ResponseSignal, TestPoint
 
-SILENT_S = 3.0  # a trainer sends a frame a second at least; after so long there is none
+LATE_S = 1.5  # a trainer sends a frame a second at least, unless Redis takes no writes
+SILENT_S = 3.0  # after so long there is no trainer
 TICK_S = 0.5
 MAX_RECENT = 1200  # frames, a minute at full speed; whoever is further behind gets all, thinned
 REDIS_AWAY = "Redis is away: training pauses, and goes on by itself when it is back."
+WHEN_THERE_IS_ROOM = "Training pauses, and goes on by itself when there is room."
 NO_TRAINER = "No trainer is running: training goes on when one is back."
 
 log = structlog.get_logger()
@@ -35,6 +37,7 @@ class Run:
         self._signal = ResponseSignal(None, None, 0, 0.0, 0, 0, 0, 0)
         self._frame_at = float("-inf")
         self._away = "Redis has not answered yet."
+        self._full = ""  # why Redis takes no writes
         self._evaluation: Evaluation | None = None
         self._curve = Curve()
         self._tests: list[TestPoint] = []
@@ -65,7 +68,8 @@ class Run:
 
     def reasons(self) -> list[str]:
         """Return why viewers cannot be served."""
-        return [self._away] if self._away else []
+        trouble = self._away or self._full
+        return [trouble] if trouble else []
 
     # --- the viewers' side ------------------------------------------------------------------
     def status(self) -> ResponseSignal:
@@ -124,6 +128,8 @@ class Run:
     def _problem(self) -> str | None:
         if self._away:
             return self._away
+        if self._full:
+            return self._full
         if self._is_silent():
             return NO_TRAINER
         return self._signal.problem
@@ -200,7 +206,7 @@ class Run:
             if 0 < frame.number <= self._frame_number:
                 return
             self._set_signal(frame)
-            self._frame_at = time.monotonic()
+            self._frame_at, self._full = time.monotonic(), ""
             history, start = frame.signal.history, frame.signal.history_from
             self._curve.extend(history, start)
             self._tests = [point for point in self._tests if point.iteration <= start]
@@ -251,11 +257,26 @@ class Run:
         return [point]
 
     def _watch(self) -> None:
-        """Tell it once when a trainer has gone silent."""
-        told = False
+        """Tell it once when Redis takes no writes, or a trainer has gone silent."""
+        told = None
         while not self._stop.wait(TICK_S):
+            asked_at = time.monotonic()
+            is_late = asked_at - self._frame_at > LATE_S and not self._away
+            full = self._why_full() if is_late else ""
             with self._changed:
-                silent = self._is_silent() and not self._away
-                if silent and not told:
+                if self._frame_at < asked_at:  # else a frame has come meanwhile
+                    self._full = full
+                problem = self._problem() if self._full or self._is_silent() else None
+                if problem not in (told, None) and not self._away:
                     self._tell()
-                told = silent
+                told = problem
+
+    def _why_full(self) -> str:
+        """Return why Redis takes no writes; "" where it does, or is away."""
+        try:
+            self._bus.check_writes()
+        except RedisFullError as error:
+            return f"{error}. {WHEN_THERE_IS_ROOM}"
+        except RedisAwayError as error:  # whoever follows the frames tells it
+            log.debug("cannot ask whether redis takes writes", error=str(error))
+        return ""

@@ -17,16 +17,9 @@ from starlette.types import Receive, Scope, Send
 
 from nn.model import CLASSES, IMAGE_SIDE, INPUTS, Floats
 from nn.normalize import normalize, normalize_pictures
+from ops.errors import EXPECTED, as_problem, install_problems, mistake_response
 from ops.health import health_routes
-from ops.problems import (
-    EXPECTED,
-    Problem,
-    as_problem,
-    install_problems,
-    mistake_response,
-    problem_response,
-    receive_body,
-)
+from ops.problems import Problem, problem_response, receive_body
 from ops.requests import ROUTE
 from ops.settings import Settings
 from services.inference.images import (

@@ -115,7 +115,10 @@ class Children:
                     quick = now - child.started_at < QUICK_DEATH_S
                     child.backoff_s = min(child.backoff_s * 2, MAX_BACKOFF_S) if quick else 0.5
                     child.restart_at = now + child.backoff_s
-                    log.warning("died, starts again", process=child.name, status=code)
+                    if code == 0:  # somebody asked it to end, in order
+                        log.info("ended, starts again", process=child.name)
+                    else:
+                        log.warning("died, starts again", process=child.name, status=code)
                 elif now >= child.restart_at:
                     child.start()
         return None

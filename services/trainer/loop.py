@@ -162,17 +162,22 @@ class Trainer:
         self._looked_at = time.monotonic()
         if self._feed is not None:
             self._feed.woken = False
-        settings, generation = self._bus.wanted.look(self._defaults)
-        with self._reporter.telling:
-            self._follow(settings, generation)
+        self._follow_wanted()
         while isinstance(call := self._bus.calls.take("trainer", Tune), MalformedError):
             log.warning("dropped a call", error=str(call))
         if call is not None:
+            self._follow_wanted()  # what was wanted before the call comes before it
             with working_for(call.request_id):
                 self._bus.calls.answer(call.name, self._tune(call.request))
             self._looked_at = 0.0  # there may be more: look again before any wait
             if self._feed is not None:
                 self._feed.woken = True
+
+    def _follow_wanted(self) -> None:
+        """Follow the settings and the generation of weights that the run shall have."""
+        settings, generation = self._bus.wanted.look(self._defaults)
+        with self._reporter.telling:
+            self._follow(settings, generation)
 
     def _follow(self, settings: RunSettings, generation: int) -> None:
         """Adopt replaced weights, obey the settings, notice a new data set; tell what changed."""
@@ -214,7 +219,8 @@ class Trainer:
         self._state.adopt(snapshot, generation)
         self._reporter.forget_after(self._state.iteration)
         self._mark_replaced(snapshot)
-        log.info("adopted weights", version=generation, iteration=self._state.iteration)
+        with working_for(self._bus.live.replaced_by()):
+            log.info("adopted weights", version=generation, iteration=self._state.iteration)
         return place != self._state.place
 
     def _mark_replaced(self, snapshot: Snapshot) -> None:
@@ -265,8 +271,9 @@ class Trainer:
         descend(weights, gradients, state.settings.learning_rate)
         if not all(np.isfinite(array).all() for array in weights.arrays):
             return Reply(status=422, detail="this step diverges: lower the learning rate first")
-        state.weights = weights
+        before, state.weights = state.weights, weights
         if not self._reporter.flush("tune"):  # what is live now does not follow from these
+            state.weights = before
             detail = "other weights came in at the same time; the step was not taken. Try again."
             return Reply(status=503, detail=detail)
         log.info("tuned", samples=len(request.labels), loss=loss, version=self._reporter.version)

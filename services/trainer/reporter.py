@@ -269,7 +269,7 @@ class Reporter:
             if self._bus.training.publish_frame(self._unsent[0], token=self.token):
                 del self._unsent[0]
             else:
-                self.token = None
+                self._lose_lease()
 
     def _make_frame(self, now: float) -> None:
         """Put a frame of all that is new behind those that wait to be sent."""

@@ -12,9 +12,10 @@ from starlette.concurrency import run_in_threadpool
 
 from nn.normalize import normalize
 from ops.disk import measure_disk
+from ops.errors import install_problems
 from ops.etags import etag_of, has_already
 from ops.health import health_routes
-from ops.problems import Problem, install_problems, read_body
+from ops.problems import Problem, read_body
 from ops.settings import Settings
 from services.weights.adoption import Adoption
 from services.weights.evaluations import Evaluations
@@ -209,7 +210,7 @@ def _store_trouble(store: Store) -> str | None:
 
 def _redis_trouble(bus: Bus) -> str | None:
     try:
-        bus.ping()
+        bus.check_writes()
     except RedisAwayError as error:
         return str(error)
     return None

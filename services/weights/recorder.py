@@ -9,7 +9,8 @@ from typing import TypeAlias, cast
 
 import structlog
 
-from ops.problems import Problem, as_problem
+from ops.errors import as_problem
+from ops.problems import Problem
 from services.weights.adoption import Adoption
 from services.weights.evaluations import Evaluations
 from services.weights.formats import Format

@@ -22,7 +22,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from services.data.datasets import Places, prepare
-from tests.chaos.faults import Fault, Faults, draw, held, small_disk
+from tests.chaos.faults import Deck, Fault, Faults, held, small_disk
 from tests.chaos.oracle import Oracle, same_weights
 from tests.chaos.people import ANSWER_S, Findings, Guesser, Keeper, Person, Watcher
 from tests.cluster import Cluster
@@ -33,8 +33,8 @@ from wire.curve import MAX_VIEWER_POINTS
 SEED = int(os.environ.get("CHAOS_SEED", "5"))
 FAULTS = int(os.environ.get("CHAOS_FAULTS", "64"))
 ROUND = 11  # faults between one reset and the next
-RECOVERY_S = 5.0  # the promise, which half of the recoveries have to keep by far
-WORST_S = 15.0  # on a machine that has more to do than it can
+# From when what failed is back until all is well: what is promised, and what two at once may take.
+RECOVERY_S = {"a process": 5.0, "Redis": 10.0, "two at once": 10.0}
 HIDDEN_UNITS, BATCH_SIZE, LEARNING_RATE = 16, 64, 0.1
 DISK_MB = 24
 LATENCY_MS = 25  # of a batch: three workers then feed 120 iterations a second
@@ -52,9 +52,11 @@ class Chaos:
         self.oracle = oracle
         self.findings = Findings()
         self.rng = random.Random(SEED)
+        self.deck = Deck(self.rng, list(cluster.processes), faults.kinds)
+        self.next_fault = self.deck.draw()
         self.done: list[str] = []
         self.kinds: Counter[str] = Counter()
-        self.recoveries: list[float] = []
+        self.recoveries: dict[str, list[float]] = {what: [] for what in RECOVERY_S}
         self.keeper = Keeper(cluster, self.findings, oracle, SEED)
         self.watchers = [Watcher(cluster, self.findings) for _ in range(3)]
         self.people: list[Person] = [self.keeper, *self.watchers, Guesser(cluster, self.findings)]
@@ -120,11 +122,12 @@ class Chaos:
 
     def _moment(self, most: int) -> int:
         """Do one or two faults at once, and wait for the recovery; return how many they were."""
-        names = list(self.cluster.processes)
-        faults = [draw(self.rng, names, self.faults.kinds)]
-        other = draw(self.rng, names, self.faults.kinds)
-        if most > 1 and self.rng.random() < 0.3 and not (faults[0].is_redis and other.is_redis):
-            faults.append(other)
+        faults = [self.next_fault]
+        self.next_fault = self.deck.draw()
+        both_redis = faults[0].is_redis and self.next_fault.is_redis
+        if most > 1 and self.rng.random() < 0.3 and not both_redis:
+            faults.append(self.next_fault)
+            self.next_fault = self.deck.draw()
         self.done.append(" + ".join(map(str, faults)))
         print(f"{time.strftime('%X')}  {self.done[-1]}", end="", flush=True)
         threads = [threading.Thread(target=self._do, args=(fault,)) for fault in faults]
@@ -135,7 +138,7 @@ class Chaos:
         if any(fault.is_redis for fault in faults):
             self._goes_back()  # it may have lost what was told last
         self.kinds.update(fault.kind for fault in faults)
-        self._recover()
+        self._recover(_what_failed(faults))
         assert not self.findings.broken
         return len(faults)
 
@@ -145,23 +148,32 @@ class Chaos:
         except Exception as error:  # noqa: BLE001
             self.findings.breach(f"{fault} could not be done: {error!r}")
 
-    def _recover(self) -> None:
+    def _recover(self, what: str) -> None:
         """Wait until all is as it should be: every service ready, and the run training.
 
         The time is counted from when whatever died is back, that is, answers at all.
         """
         wait_until(self.cluster.is_alive, 30, "every process")
         begun = time.monotonic()
+        lacking: list[str] = []
+
+        def is_ready() -> bool:
+            missing = self.cluster.missing()
+            lacking[:] = missing or lacking
+            return not missing
+
         try:
-            wait_until(lambda: not self.cluster.missing(), 30, "recovery")
+            wait_until(is_ready, 30, "recovery")
         except AssertionError as error:
-            raise AssertionError(f"still missing: {self.cluster.missing()}") from error
+            raise AssertionError(f"still missing: {lacking}") from error
+        ready_s = time.monotonic() - begun
         before = self.status()
         wait_until(lambda: self._advances(before), 30, "training")
         took = time.monotonic() - begun
-        self.recoveries.append(took)
-        print(f": {took:.1f} s", flush=True)
-        if took > WORST_S:
+        self.recoveries[what].append(took)
+        waited = f" ({', '.join(lacking)}: {ready_s:.1f} s)" if lacking else ""
+        print(f": {took:.1f} s{waited}", flush=True)
+        if took > RECOVERY_S[what]:
             self.findings.breach(f"{self.done[-1]}: recovery took {took:.1f} s")
 
     def _advances(self, before: dict[str, Any]) -> bool:
@@ -246,8 +258,12 @@ class Chaos:
                 if "disk full" in self.faults.kinds
                 else ["no disk full: mounting is not allowed"]
             ),
-            f"recovery: median {statistics.median(self.recoveries or [0]):.1f} s, "
-            f"worst {max(self.recoveries or [0]):.1f} s",
+            *(
+                f"recovery from {what}: median {statistics.median(took):.1f} s, "
+                f"worst {max(took):.1f} s of {len(took)}"
+                for what, took in self.recoveries.items()
+                if took
+            ),
             f"versions acknowledged {found.acknowledged}, lost {found.lost}",
             f"iterations told to viewers {found.told:,}, taken back by a run that went back "
             f"{found.taken_back:,}, lost {found.skipped}, doubled {found.doubled}",
@@ -256,6 +272,13 @@ class Chaos:
         if found.broken:
             lines += ["broken:", *found.broken, "the sequence was:", *self.done]
         return "\n".join(lines)
+
+
+def _what_failed(faults: list[Fault]) -> str:
+    """Return which promise of RECOVERY_S holds after these faults."""
+    if len(faults) > 1:
+        return "two at once"
+    return "Redis" if faults[0].is_redis else "a process"
 
 
 @pytest.fixture
@@ -271,7 +294,8 @@ def chaos(tmp_path: Path, datasets: Path) -> Iterator[Chaos]:
             cluster.start()
             data_dir = cluster.environment.get("INKLING_DATA_DIR")
             places = Places(Path(data_dir) if data_dir else None, datasets)
-            dataset = prepare(cluster.status()["dataset"], places, lambda *_, **__: None)
+            name = wait_until(lambda: cluster.status()["dataset"], what="the data set")
+            dataset = prepare(name, places, lambda *_, **__: None)
             oracle = Oracle(dataset, SEED, HIDDEN_UNITS, BATCH_SIZE, LEARNING_RATE)
             yield Chaos(cluster, Faults(cluster, disk), oracle)
         finally:
@@ -286,4 +310,3 @@ def test_the_promises_hold_whatever_fails(chaos: Chaos) -> None:
     assert not chaos.findings.broken
     assert chaos.findings.acknowledged > 0
     assert chaos.findings.told > 0
-    assert statistics.median(chaos.recoveries) < RECOVERY_S

@@ -17,7 +17,7 @@ from tests.cluster import Cluster, Process
 
 LEASE_AND_MORE_S = 3.6
 FILLED = "filler"
-OFTEN = {"kill -9": 4, "stop and continue": 3}  # there are many processes to which it may be done
+OFTEN = {"kill -9": 5, "stop and continue": 4}  # there are many processes to which it may be done
 
 
 @dataclass(frozen=True)
@@ -31,29 +31,45 @@ class Fault:
     @property
     def is_redis(self) -> bool:
         """Whether it is Redis that fails."""
-        return self.target == "redis" or self.kind == "connections cut"
+        return self.target == "redis" or self.kind in ("connections cut", "redis full")
 
     def __str__(self) -> str:
         lasting = f" for {self.seconds:.1f} s" if self.seconds else ""
         return f"{self.kind} {self.target}{lasting}"
 
 
-def draw(rng: random.Random, names: list[str], kinds: list[str]) -> Fault:
-    """Return a fault of one of `kinds`, done to one of the processes `names` where it needs one."""
-    kind = rng.choices(kinds, [OFTEN.get(kind, 1) for kind in kinds])[0]
-    if kind == "kill -9":
-        return Fault(kind, rng.choice(names))
-    if kind == "stop and continue":
-        name = rng.choice([*names, "redis", "leader"])
-        longest = LEASE_AND_MORE_S if name == "leader" else 2.0
-        return Fault(kind, name, rng.choice([0.4, longest]))
-    if kind == "connections cut":
-        return Fault(kind, rng.choice(["normal", "pubsub", "all"]))
-    if kind == "redis paused":
-        return Fault(kind, "redis", rng.choice([0.3, 1.5]))
-    if kind == "disk full":
-        return Fault(kind, "weights", 1.0)
-    return Fault(kind, "redis")
+class Deck:
+    """Faults of `kinds` in the order of chance, each kind as often as OFTEN says.
+
+    They befall the processes `names`.
+    """
+
+    def __init__(self, rng: random.Random, names: list[str], kinds: list[str]) -> None:
+        self._rng = rng
+        self._names = names
+        self._whole = [kind for kind in kinds for _ in range(OFTEN.get(kind, 1))]
+        self._left: list[str] = []
+
+    def draw(self) -> Fault:
+        """Return the next fault."""
+        if not self._left:
+            self._left = self._rng.sample(self._whole, len(self._whole))
+        kind, choice = self._left.pop(), self._rng.choice
+        match kind:
+            case "kill -9":
+                return Fault(kind, choice(self._names))
+            case "stop and continue":
+                name = choice([*self._names, "redis", "leader"])
+                return Fault(kind, name, choice([0.4, LEASE_AND_MORE_S if name == "leader" else 2]))
+            case "connections cut":
+                return Fault(kind, choice(["normal", "pubsub", "all"]))
+            case "redis paused":
+                return Fault(kind, "redis", choice([0.3, 1.5]))
+            case "redis full":
+                return Fault(kind, choice(["memory", "disk"]), 1.5)
+            case "disk full":
+                return Fault(kind, "weights", 1.0)
+        return Fault(kind, "redis")
 
 
 class Faults:
@@ -70,6 +86,7 @@ class Faults:
             "redis restarted": self._restart_redis,
             "redis killed -9": self._kill_redis,
             "redis lost its last second": self._roll_back_redis,
+            "redis full": self._fill_redis,
             "disk full": self._fill_disk,
         }
 
@@ -83,9 +100,11 @@ class Faults:
         self._do[fault.kind](fault)
 
     def _process(self, fault: Fault) -> Process:
-        name = fault.target
-        leader = self._cluster.leader() if name == "leader" else self._cluster[name]
-        return leader or self._cluster["trainer1"]
+        if fault.target != "leader":
+            return self._cluster[fault.target]
+        with contextlib.suppress(redis.RedisError):  # which may fail at the same time
+            return self._cluster.leader() or self._cluster["trainer1"]
+        return self._cluster["trainer1"]
 
     def _kill(self, fault: Fault) -> None:
         process = self._process(fault)
@@ -127,6 +146,11 @@ class Faults:
         self._cluster.redis.kill()
         self._cluster.redis.forget(1.0)
         self._cluster.redis.start()
+
+    def _fill_redis(self, fault: Fault) -> None:
+        server = self._cluster.redis
+        with server.full_memory() if fault.target == "memory" else server.full_disk():
+            time.sleep(fault.seconds)
 
     def _fill_disk(self, fault: Fault) -> None:
         filler = self._disk / FILLED

@@ -15,7 +15,7 @@ from websockets.exceptions import WebSocketException
 
 from nn.model import Weights, fresh_weights
 from tests.chaos.oracle import Oracle, same_weights
-from tests.cluster import Cluster
+from tests.cluster import Cluster, asker
 from tests.services.gateway.people import Page
 from wire.codec import decode_weights, encode_weights
 
@@ -51,6 +51,7 @@ class Person(threading.Thread):
         self.cluster = cluster
         self.findings = findings
         self.stopping = threading.Event()
+        self.client = asker(ANSWER_S)
 
     def run(self) -> None:
         """Work until stopped; what goes wrong here is a breach, too."""
@@ -69,7 +70,7 @@ class Person(threading.Thread):
         """Return the answer of a service; None where it is not there, or says when to try again."""
         begun = time.monotonic()
         try:
-            answer = httpx.request(method, url, timeout=ANSWER_S, **options)
+            answer = self.client.request(method, url, **options)
         except httpx.ReadTimeout:
             self.findings.breach(f"{method} {url} had no answer within {ANSWER_S:g} s")
             return None
@@ -229,7 +230,7 @@ class Watcher(Person):
 
     def _read(self, page: Page) -> None:
         known = len(page.told)
-        have = page.iterations[-1] if page.iterations else 0
+        have = page.points[-1][0] if page.points else 0
         try:
             page.read(0.5)
         except TimeoutError:

@@ -114,6 +114,12 @@ test("paused, no trainer, Redis away, connection lost: each at the part that it 
   assert.match(stateSentence(away), /^Redis is away/);
   assert.equal(ratesOf(away).cut, 0);
 
+  const full = running({ trainer: "none", problem: "Redis takes no writes: its memory is full." });
+  assert.deepEqual(troubled(full), ["redis", "trainer"]);
+  assert.deepEqual([part(full, "redis").note, part(full, "trainer").note], ["full", "cut off"]);
+  assert.equal(stateSentence(full), "Redis takes no writes: its memory is full.");
+  assert.equal(ratesOf(full).cut, 0);
+
   const lost = running({}, { connection: { status: "reconnecting", failures: 2 } });
   assert.deepEqual(troubled(lost), ["page"]);
   assert.ok(partsOf(lost).every(({ pace = 0 }) => pace === 0));

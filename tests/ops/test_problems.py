@@ -12,7 +12,8 @@ from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
-from ops.problems import Problem, install_problems, read_body
+from ops.errors import install_problems
+from ops.problems import Problem, read_body
 from tests.serving import detail_of, served
 from wire.calls import NoAnswerError, NoReplyError
 from wire.codec import MalformedError, UnusableError

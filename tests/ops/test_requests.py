@@ -11,7 +11,7 @@ from fastapi import FastAPI, Query, WebSocket
 from prometheus_client import REGISTRY
 from websockets.sync.client import connect
 
-from ops.problems import install_problems
+from ops.errors import install_problems
 from tests.serving import served
 from wire.connection import RedisAwayError
 from wire.request_id import REQUEST_ID

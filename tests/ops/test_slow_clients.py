@@ -24,7 +24,8 @@ from starlette.websockets import WebSocket
 
 from ops import http as limits
 from ops import problems
-from ops.problems import install_problems, receive_body
+from ops.errors import install_problems
+from ops.problems import receive_body
 from tests.running import ROOT
 from tests.serving import served
 

@@ -11,7 +11,6 @@ import gzip
 import json
 import os
 import re
-import socket
 import subprocess
 import threading
 import time
@@ -25,7 +24,7 @@ import numpy as np
 import pytest
 from websockets.sync.client import connect
 
-from tests.running import ROOT, Controlled
+from tests.running import ROOT, Controlled, free_port
 
 PROJECT = "inkling-test"
 MAX_RESIDENT_MB = 120
@@ -63,13 +62,6 @@ class Compose(Controlled):
     def iteration_passes(self, iteration: int) -> bool:
         """Whether training has gone beyond `iteration`."""
         return bool(self.status()["iteration"] > iteration)
-
-
-def free_port() -> int:
-    """Return a TCP port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -43,11 +43,12 @@ def test_a_control_signal_can_be_followed_into_the_trainer(stack, line_when) -> 
     assert (line["batch_size"], line["level"]) == (96, "info")
 
 
-def test_a_restore_can_be_followed_through_two_services(stack, line_when) -> None:
+def test_a_restore_can_be_followed_through_three_services(stack, line_when) -> None:
     version = stack.client.post("/weights/versions", json={"name": "logged"}).json()["version"]
     signal = {"type": "SetWeights", "version": version}
     stack.client.post("/control", json=signal, headers={"X-Request-ID": "restore-1"})
     line_when(event="replaced the weights", request_id="restore-1", origin="restore")
+    line_when(event="adopted weights", request_id="restore-1", service="trainer")
 
 
 def test_weights_cleared_the_accuracy_of_checkpoints_and_the_data_are_logged(

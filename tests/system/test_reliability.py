@@ -102,7 +102,7 @@ def test_a_trainer_that_slept_longer_than_its_lease_changes_nothing(
     wait_until(lambda: number(cluster) >> 20 > token, 20, "a frame of the standby")
     took = time.monotonic() - slept_at
     print(f"the standby led {took:.1f} s after the leader went to sleep")
-    assert LEASE_S - 1 < took < 2 * TAKEOVER_S  # TAKEOVER_S, where the machine is not overloaded
+    assert LEASE_S - 1 < took < TAKEOVER_S
     token = int(cluster.redis.client.get(cluster.keys.lease) or 0)
     with Page(place) as page:
         page.read()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.running import RedisServer
+from tests.wire.proxy import Proxy, proxy_of
 from wire.bus import Bus
 from wire.calls import Call, NoAnswerError, NoReplyError, Reply, Restore, Tune, Upload
 from wire.codec import MalformedError
@@ -197,3 +198,59 @@ def test_a_call_carries_the_request_id_of_its_caller(bus: Bus) -> None:
     bus.calls.call("weights", Restore(7))
     server.join()
     assert ids == ["outside-1", ""]
+
+
+# --- a connection that breaks, a Redis that forgets ------------------------------------------
+@pytest.fixture
+def proxy(redis_server: RedisServer, redis_url: str) -> Iterator[Proxy]:
+    with proxy_of(redis_server.port) as proxy:
+        yield proxy
+
+
+def waiting(server: RedisServer, count: int) -> bool:
+    return server.client.llen(KEYS.calls("trainer")) == count
+
+
+def test_a_call_that_was_sent_twice_is_taken_once(
+    bus: Bus, redis_server: RedisServer, proxy: Proxy, wait_until: Callable[..., Any]
+) -> None:
+    caller, replies = Bus(proxy.url), []
+    proxy.cut(b"RPUSH", lambda: waiting(redis_server, 1))
+    thread = threading.Thread(
+        target=lambda: replies.append(caller.calls.call("trainer", Tune(ONE_IMAGE, [1])))
+    )
+    thread.start()
+    wait_until(lambda: waiting(redis_server, 2), what="the repetition")
+    call = bus.calls.take("trainer", Tune)
+    assert isinstance(call, Call)
+    assert bus.calls.take("trainer", Tune) is None
+    assert waiting(redis_server, 0)
+    bus.calls.answer(call.name, Reply(version=7))
+    thread.join()
+    assert (replies, proxy.cuts) == ([Reply(version=7)], 1)
+    caller.close()
+
+
+def test_a_call_that_was_sent_twice_is_withdrawn_as_one(
+    bus: Bus, redis_server: RedisServer, proxy: Proxy
+) -> None:
+    caller = Bus(proxy.url)
+    proxy.cut(b"RPUSH", lambda: waiting(redis_server, 1))
+    with pytest.raises(NoAnswerError):
+        caller.calls.call("trainer", Tune(ONE_IMAGE, [1]), deadline_s=SHORT_S)
+    assert proxy.cuts == 1
+    assert waiting(redis_server, 0)
+    caller.close()
+
+
+def test_a_call_that_redis_has_again_is_not_taken_again(
+    bus: Bus, redis_server: RedisServer
+) -> None:
+    first, second = (msgspec.msgpack.encode(Call(name, Restore(1))) for name in ("a", "b"))
+    redis_server.client.rpush(KEYS.calls("weights"), first, first, second)
+    names = []
+    while isinstance(call := bus.calls.take("weights", Restore), Call):
+        names.append(call.name)
+    assert names == ["a", "b"]
+    redis_server.client.rpush(KEYS.calls("weights"), first)  # having lost its last second
+    assert bus.calls.take("weights", Restore, 0.05) is None

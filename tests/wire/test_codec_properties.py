@@ -76,7 +76,7 @@ def test_a_message_comes_back(message: msgspec.Struct) -> None:
     assert decode(type(message), encode(message)) == message
 
 
-@given(st.text(), REQUESTS)
+@given(st.text(max_size=64), REQUESTS)
 def test_a_call_comes_back(name: str, request_: Any) -> None:
     call = Call(name, request_)
     assert decode_call(Call[type(request_)], msgspec.msgpack.encode(call)) == call  # type: ignore[misc]

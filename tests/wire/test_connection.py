@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import signal
 import threading
 import time
@@ -142,6 +141,7 @@ WRITES: list[Callable[[Bus], Any]] = [
     lambda bus: bus.live.replace(snapshot_of(7)),
     lambda bus: bus.live.ask_evaluation(snapshot_of(7)),
     lambda bus: bus.calls.call("weights", Fetch(1), 1.0),
+    lambda bus: bus.check_writes(),
 ]
 
 
@@ -150,25 +150,12 @@ def test_a_redis_out_of_memory_is_full_and_keeps_nothing_of_it(
     own_redis: RedisServer, bus_of_own: Bus, write: Callable[[Bus], Any]
 ) -> None:
     before = own_redis.client.dbsize()
-    own_redis.client.config_set("maxmemory", 1)
-    with pytest.raises(RedisFullError, match="Redis can keep no more: its memory is full"):
-        write(bus_of_own)
-    assert own_redis.client.dbsize() == before
-    assert bus_of_own.live.latest() is None  # reading goes on
-    own_redis.client.config_set("maxmemory", 0)
+    with own_redis.full_memory():
+        with pytest.raises(RedisFullError, match="Redis takes no writes: its memory is full"):
+            write(bus_of_own)
+        assert own_redis.client.dbsize() == before
+        assert bus_of_own.live.latest() is None  # reading goes on
     bus_of_own.wanted.change({"cache_size": 3})
-
-
-@contextmanager
-def full_disk(server: RedisServer) -> Iterator[None]:
-    """No file of this Redis may grow any more."""
-    assert server.process is not None
-    _, hard = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (1, hard))
-    try:
-        yield
-    finally:
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
 
 
 def test_a_redis_whose_disk_is_full_keeps_what_it_has_and_goes_on_when_there_is_room(
@@ -182,9 +169,8 @@ def test_a_redis_whose_disk_is_full_keeps_what_it_has_and_goes_on_when_there_is_
         return ""
 
     assert bus_of_own.wanted.change({"cache_size": 3}) == 1
-    with full_disk(own_redis):
-        why = wait_until(refused)  # it notices by the first write that fails
-        assert why.endswith("it cannot write its files, as where its disk is full")
+    with own_redis.full_disk():
+        assert refused().endswith("it cannot write its files, as where its disk is full")
         kept = own_redis.client.hgetall(Keys().settings)
         for write in WRITES:
             with pytest.raises(RedisFullError):
@@ -195,3 +181,28 @@ def test_a_redis_whose_disk_is_full_keeps_what_it_has_and_goes_on_when_there_is_
     own_redis.stop()
     own_redis.start()
     assert own_redis.client.hgetall(Keys().settings) == kept
+
+
+def test_asking_whether_redis_takes_writes_changes_nothing(
+    own_redis: RedisServer, bus_of_own: Bus
+) -> None:
+    bus_of_own.check_writes()
+    assert own_redis.client.dbsize() == 0
+
+
+def test_a_redis_whose_disk_is_full_is_there_for_whoever_asks_or_follows(
+    own_redis: RedisServer, bus_of_own: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "SILENCE_S", 0.1)
+    stop, client = threading.Event(), connect(own_redis.url)
+    news = follow(client, "channel", stop)
+    assert next(news) is None
+    with own_redis.full_disk():
+        bus_of_own.ping()
+        assert [next(news) for _ in range(6)] == [b""] * 6  # silence, with pings between
+    own_redis.client.publish("channel", b"news")
+    while (one := next(news)) == b"":
+        continue
+    assert one == b"news"
+    stop.set()
+    client.close()

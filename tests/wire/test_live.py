@@ -13,6 +13,7 @@ from nn.model import init_weights
 from tests.examples import accuracy_at, snapshot_of
 from tests.running import RedisServer
 from tests.wire.conftest import Follower
+from tests.wire.proxy import proxy_of
 from wire.bus import Bus
 from wire.codec import MalformedError, UnusableError, decode_snapshot, encode_snapshot
 from wire.connection import RedisAwayError
@@ -21,6 +22,7 @@ from wire.flow import Woken
 from wire.keys import Keys
 from wire.live import MAX_TO_EVALUATE
 from wire.messages import Evaluation, RunSettings, Snapshot, WeightsInfo
+from wire.request_id import working_for
 
 KEYS = Keys()
 DEFAULTS = RunSettings(batch_size=128, learning_rate=0.1, cache_size=16, seed=0)
@@ -68,9 +70,42 @@ def test_only_the_holder_of_the_lease_publishes(bus: Bus, token: int) -> None:
 
 def test_an_older_version_is_not_published(bus: Bus, token: int) -> None:
     assert publish(bus, 5, token)
-    assert not publish(bus, 5, token)
+    others = Snapshot(snapshot_of(4).weights, snapshot_of(5).info)
+    assert not bus.live.publish(others, token=token, generation=0, keep=True)
     assert not publish(bus, 4, token)
     assert same(bus.live.latest(), snapshot_of(5))
+
+
+def test_what_was_published_or_replaced_and_not_answered_has_taken_effect_once(
+    bus: Bus, token: int, redis_server: RedisServer
+) -> None:
+    def live(version: int) -> bool:
+        return redis_server.client.hget(KEYS.weights, "version") == b"%d" % version
+
+    with proxy_of(redis_server.port) as proxy:
+        cut_off = Bus(proxy.url)
+        assert publish(cut_off, 1, token)  # Redis knows the scripts from here on
+        assert cut_off.live.replace(snapshot_of(2, origin="upload"))
+        proxy.cut(b"EVALSHA", lambda: live(3))
+        assert publish(cut_off, 3, token, generation=2)
+        proxy.cut(b"EVALSHA", lambda: live(4))
+        before, _ = bus.wanted.look(DEFAULTS)
+        assert cut_off.live.replace(snapshot_of(4, origin="reset"), train=5)
+        after, _ = bus.wanted.look(DEFAULTS)
+        assert (after.started, after.revision) == (before.started + 1, before.revision + 1)
+        assert same(bus.live.latest(), snapshot_of(4, origin="reset"))
+        assert proxy.cuts == 2
+        cut_off.close()
+
+
+def test_who_replaced_the_weights_last_is_known(bus: Bus, token: int) -> None:
+    assert bus.live.replaced_by() == ""
+    with working_for("upload-1"):
+        assert bus.live.replace(snapshot_of(1, origin="upload"))
+    assert publish(bus, 2, token, generation=1)
+    assert bus.live.replaced_by() == "upload-1"
+    assert bus.live.replace(snapshot_of(3, origin="reset"))
+    assert bus.live.replaced_by() == ""
 
 
 def test_replaced_weights_win_over_a_trainer_that_has_not_heard_of_it(bus: Bus, token: int) -> None:

@@ -15,6 +15,8 @@ IMAGES = "train-images-idx3-ubyte"
 LABELS = "train-labels-idx1-ubyte"
 TWO_IMAGES = struct.pack(">IIII", 0x0803, 2, 28, 28) + bytes(range(196)) * 8
 THREE_LABELS = struct.pack(">II", 0x0801, 3) + bytes([0, 9, 4])
+IMAGES_GZ = gzip.compress(TWO_IMAGES, mtime=0)  # without the time, tests keep their names
+LABELS_GZ = gzip.compress(THREE_LABELS, mtime=0)
 
 
 def put(folder: Path, name: str, data: bytes) -> Path:
@@ -49,10 +51,10 @@ def test_an_unpacked_file_is_copied(tmp_path: Path) -> None:
         (IMAGES, TWO_IMAGES[:-1], "is cut off: 1567 of 1568 bytes after its header"),
         (IMAGES, TWO_IMAGES + b"x", "is longer than the 1568 bytes that its header announces"),
         (LABELS, THREE_LABELS[:-1] + b"\x0a", "has the label 10, where labels are 0 to 9"),
-        (f"{IMAGES}.gz", gzip.compress(TWO_IMAGES)[:-9], "is not a whole gzip file"),
+        (f"{IMAGES}.gz", IMAGES_GZ[:-9], "is not a whole gzip file"),
         (f"{IMAGES}.gz", TWO_IMAGES, "is not a whole gzip file (Not a gzipped file"),
-        (f"{LABELS}.gz", gzip.compress(THREE_LABELS)[:-8] + b"abcdabcd", "CRC check failed"),
-        (f"{LABELS}.gz", gzip.compress(THREE_LABELS)[:10] + b"\xff" * 9, "invalid block type"),
+        (f"{LABELS}.gz", LABELS_GZ[:-8] + b"abcdabcd", "CRC check failed"),
+        (f"{LABELS}.gz", LABELS_GZ[:10] + b"\xff" * 9, "invalid block type"),
     ],
 )
 def test_a_fault_names_the_file_and_a_remedy(

@@ -320,6 +320,41 @@ def test_redis_away_is_told_everywhere_and_heals_by_itself(
     bus.close()
 
 
+@pytest.mark.parametrize(
+    ("fill", "why"),
+    [
+        (RedisServer.full_memory, "its memory is full, up to maxmemory"),
+        (RedisServer.full_disk, "it cannot write its files, as where its disk is full"),
+    ],
+)
+def test_a_redis_that_takes_no_writes_is_told_everywhere_and_heals_by_itself(
+    own_redis: RedisServer, wait_until: Callable[..., Any], fill: Any, why: str
+) -> None:
+    bus = Bus(own_redis.url)
+    trainer = PlayedTrainer(bus)
+    trainer.tell(1, 2)
+    with served(create_app(bus, Settings())) as place, Page(place) as page:
+        page.read_until(lambda: page.iterations == [1, 2])
+        with fill(own_redis):
+            page.read_until(lambda: page.last["problem"] is not None)
+            assert page.last["problem"] == (
+                f"Redis takes no writes: {why}. Training pauses, and goes on by itself when there "
+                "is room."
+            )
+            wait_until(lambda: httpx.get(f"http://{place}/status").json()["trainer"] == "none")
+            status = httpx.get(f"http://{place}/status").json()
+            assert status["problem"] == page.last["problem"]  # not that no trainer runs
+            ready = httpx.get(f"http://{place}/readyz")
+            assert (ready.status_code, ready.json()["reasons"]) == (503, [page.last["problem"]])
+            detail = detail_of(httpx.post(f"http://{place}/control", json={"type": "Start"}), 507)
+            assert detail.startswith(f"Redis takes no writes: {why}; nothing was changed.")
+
+        wait_until(lambda: httpx.get(f"http://{place}/readyz").status_code == 200)
+        trainer.tell(3)
+        page.read_until(lambda: page.iterations == [1, 2, 3] and page.last["problem"] is None)
+    bus.close()
+
+
 def test_iterations_told_while_a_gateway_was_cut_off_are_caught_up(
     own_redis: RedisServer, wait_until: Callable[..., Any]
 ) -> None:

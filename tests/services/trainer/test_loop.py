@@ -16,6 +16,8 @@ from services.data.order import epoch_order
 from services.trainer import feed as feed_module
 from services.trainer.loop import DEAD_ITERATIONS
 from tests.examples import checkpoint_of
+from tests.services.trainer.conftest import RunningTrainer
+from tests.wire.proxy import proxy_of
 from wire.bus import Bus
 from wire.calls import Call, Tune
 from wire.curve import Curve
@@ -360,6 +362,47 @@ def test_a_drawing_that_is_taught_leaves_a_mark(start_trainer, workers, bus, wai
     huge = np.full((1, 784), 1e38, np.float32)
     assert bus.calls.call("trainer", Tune(huge.tobytes(), [4])).status == 422
     assert [mark.kind for mark in marks_of(bus)] == ["tune", "lrate"]
+
+
+def test_a_drawing_is_taught_after_what_was_wanted_before_it(
+    bus, redis_server, small, wait_until
+) -> None:
+    bus.flow.announce(small.info)
+    with proxy_of(redis_server.port) as proxy:
+        trainer = RunningTrainer(proxy.url)
+        frame_when(bus, wait_until, lambda _: True, "the first frame")
+        proxy.hold(KEYS.calls("trainer").encode())
+        assert proxy.holds.wait(10)  # it has just looked at what is wanted
+        bus.wanted.change({"learning_rate": 0.5})
+        caller = threading.Thread(
+            target=bus.calls.call, args=("trainer", Tune(bytes(4 * 784), [4]))
+        )
+        caller.start()
+        wait_until(lambda: redis_server.client.llen(KEYS.calls("trainer")) == 1)
+        proxy.go_on()
+        caller.join()
+        trainer.stop()
+    assert [mark.kind for mark in marks_of(bus)] == ["lrate", "tune"]
+
+
+def test_a_drawing_that_is_said_not_to_be_taught_is_not(
+    start_trainer, workers, bus, redis_server, wait_until
+) -> None:
+    workers.add()
+    start_trainer()
+    train(bus, wait_until, 10)
+    image = np.random.default_rng(1).random((1, 784), dtype=np.float32)
+
+    def refused() -> Snapshot | None:
+        """Take the lease away, teach a drawing: return what was live if that came too late."""
+        before = bus.live.latest()
+        redis_server.client.delete(KEYS.lease)
+        reply = bus.calls.call("trainer", Tune(image.tobytes(), [4]))
+        return before if reply.status == 503 else None
+
+    before = wait_until(refused)
+    wait_until(lambda: bus.live.latest().info.version > before.info.version, what="the lead again")
+    assert same(bus.live.latest().weights, before.weights)
 
 
 def test_the_next_trainer_has_the_marks_and_makes_none_of_what_it_finds(
