@@ -199,7 +199,9 @@ def test_a_trainer_says_why_it_pauses_while_redis_takes_no_writes_and_goes_on(
         workers.add()
         bus.wanted.change({"training": 1, "iterations": 40})
         frame_when(bus, wait_until, lambda f: f.signal.iteration == 40, "the end")
-        assert same(bus.live.latest().weights, reference(small, 40))
+        live = bus.live.latest()
+        assert live is not None
+        assert same(live.weights, reference(small, 40))
     finally:
         workers.stop()
         trainer.stop()
