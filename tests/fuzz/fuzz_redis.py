@@ -205,7 +205,7 @@ def test_fields_that_are_none(target: Target, key: str, name: str, valid: bytes)
         with spoiling(target, key):
             value = spoilt(mutation, [valid])
             if name == "generation" and is_count(value):
-                continue  # it is believed: what is newer in the history is put back, as after a loss
+                continue  # believed: what is newer in the history is put back, as after a loss
             client.hset(key, name, value)
             client.lpush(KEYS.wake, 1)
             if key == KEYS.weights:

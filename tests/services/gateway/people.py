@@ -98,7 +98,7 @@ class Page:
         deadline = time.monotonic() + timeout_s
         while not holds():
             assert time.monotonic() < deadline, (
-                f"not within {timeout_s} s; last: {str(self.frames[-1:]):.1000}"
+                f"not within {timeout_s} s; last: {self.frames[-1:]!s:.1000}"
             )
             try:
                 self.read(0.1)
