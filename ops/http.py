@@ -104,7 +104,8 @@ class JoinedProtocol(HttpToolsProtocol):
         joined = JoinedWrites(cast("asyncio.Transport", transport), self.loop)
         super().connection_made(cast("asyncio.Transport", joined))
         self._whole: Any = joined  # the scope of the last request that came in to its end; none yet
-        self._chunk_bytes = self._later_bytes = 0  # later: in chunks after that of its beginning
+        # Bytes of this chunk; of that in which the request began; of those after that one.
+        self._chunk_bytes = self._first_bytes = self._later_bytes = 0
         self._awaited: Awaited = "head"
         self._request: Any = None  # the scope of the request that this is of
         self._since = self.loop.time()
@@ -133,7 +134,10 @@ class JoinedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._whole is self.scope:
             return
-        self._later_bytes = self._later_bytes + len(data) if self.scope is before else 0
+        if self.scope is before:
+            self._later_bytes += len(data)
+        else:
+            self._first_bytes, self._later_bytes = len(data), 0
         if self._is_endless() and not self.transport.is_closing():
             self._refuse(431, _HEAD_LIMITS)
 
@@ -146,7 +150,8 @@ class JoinedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the head is too large."""
-        may_be_large = self._chunk_bytes + self._later_bytes > MAX_HEAD_BYTES
+        came_bytes = self._first_bytes + self._later_bytes + self._chunk_bytes
+        may_be_large = came_bytes > MAX_HEAD_BYTES  # to look costs a microsecond
         if len(self.headers) > MAX_HEADERS or (may_be_large and self._head_is_large()):
             self.app = _head_too_large
         # A list of its own, without what comes after the body: else a trailer would count as a
