@@ -103,9 +103,9 @@ class JoinedProtocol(HttpToolsProtocol):
         """Begin."""
         joined = JoinedWrites(cast("asyncio.Transport", transport), self.loop)
         super().connection_made(cast("asyncio.Transport", joined))
+        self._before: Any = None  # the scope of the last request that began before this chunk
         self._whole: Any = joined  # the scope of the last request that came in to its end; none yet
-        # Bytes of this chunk; of that in which the request began; of those after that one.
-        self._chunk_bytes = self._first_bytes = self._later_bytes = 0
+        self._chunk_bytes = self._later_bytes = 0  # later: in chunks after that of its beginning
         self._awaited: Awaited = "head"
         self._request: Any = None  # the scope of the request that this is of
         self._since = self.loop.time()
@@ -129,15 +129,12 @@ class JoinedProtocol(HttpToolsProtocol):
     # --- the size of a head -----------------------------------------------------------------
     def data_received(self, data: bytes) -> None:
         """Take in a chunk; refuse a request that has not ended when it should have."""
-        before = self.scope
+        self._before = self.scope
         self._chunk_bytes = len(data)
         super().data_received(data)
         if self._whole is self.scope:
             return
-        if self.scope is before:
-            self._later_bytes += len(data)
-        else:
-            self._first_bytes, self._later_bytes = len(data), 0
+        self._later_bytes = self._later_bytes + len(data) if self.scope is self._before else 0
         if self._is_endless() and not self.transport.is_closing():
             self._refuse(431, _HEAD_LIMITS)
 
@@ -150,8 +147,8 @@ class JoinedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the head is too large."""
-        came_bytes = self._first_bytes + self._later_bytes + self._chunk_bytes
-        may_be_large = came_bytes > MAX_HEAD_BYTES  # to look costs a microsecond
+        is_in_pieces = self.scope is self._before  # it began in a chunk before this one
+        may_be_large = is_in_pieces or self._chunk_bytes > MAX_HEAD_BYTES
         if len(self.headers) > MAX_HEADERS or (may_be_large and self._head_is_large()):
             self.app = _head_too_large
         # A list of its own, without what comes after the body: else a trailer would count as a

@@ -51,6 +51,7 @@ class Trainer:
         self._streams = 0
         self._last_token = 0
         self._looked_at = 0.0
+        self._marked_version = 0  # of the last replacement that was marked
         self._trouble = ""
         self._name = uuid.uuid4().hex
 
@@ -228,10 +229,14 @@ class Trainer:
         return place != self._state.place
 
     def _mark_replaced(self, snapshot: Snapshot) -> None:
-        """Leave a mark where the run's weights were replaced by these."""
-        kind = REPLACEMENTS.get(snapshot.info.origin)
-        if kind is not None:
-            self._reporter.mark(kind, snapshot.info.version)
+        """Leave a mark where the run's weights were replaced by these.
+
+        One: what goes live while the lead is taken is found there, and adopted once more after it.
+        """
+        kind, version = REPLACEMENTS.get(snapshot.info.origin), snapshot.info.version
+        if kind is not None and version != self._marked_version:
+            self._marked_version = version
+            self._reporter.mark(kind, version)
 
     def _follow_dataset(self) -> bool:
         """Notice the data set; return whether it is another one than before."""
