@@ -85,6 +85,14 @@ class Keys:
         return self._key("tokens")
 
     @property
+    def taking(self) -> str:
+        """String, kept. The last taking of the lease: its token, the one before, and who took it.
+
+        It tells a trainer that had no answer whether it leads.
+        """
+        return self._key("taking")
+
+    @property
     def checkpoint(self) -> str:
         """String, kept. Whence the next trainer goes on: weights, iteration, place in the data."""
         return self._key("checkpoint")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -27,15 +28,26 @@ LEASE_S = 3.0
 # Each taking of the lease gets a token of its own; whatever is written under an older one is
 # refused (a fencing token, as in Gray and Cheriton, "Leases", 1989, and later practice). It is the
 # time in milliseconds, so that it grows also where Redis forgot the last ones that it gave.
+# Whoever has the lease and does not know, having had no answer, is told so when it asks again: else
+# nobody would lead until that lease is over.
+# ARGV: milliseconds, name of whoever asks
 _ACQUIRE: Final = """
 redis.replicate_commands()
-if redis.call('EXISTS', KEYS[1]) == 1 then return {0, 0} end
+local held = redis.call('GET', KEYS[1])
+if held then
+  local taking = redis.call('GET', KEYS[3]) or ''
+  local token, previous, name = string.match(taking, '^(%d+) (%d+) (%w+)$')
+  if token ~= held or name ~= ARGV[2] then return {0, 0} end
+  redis.call('PEXPIRE', KEYS[1], ARGV[1])
+  return {tonumber(token), tonumber(previous)}
+end
 local previous = tonumber(redis.call('GET', KEYS[2]) or '0')
 local time = redis.call('TIME')
 local token = math.max(previous + 1, time[1] * 1000 + math.floor(time[2] / 1000))
 local text = string.format('%.0f', token)
 redis.call('SET', KEYS[2], text)
 redis.call('SET', KEYS[1], text, 'PX', ARGV[1])
+redis.call('SET', KEYS[3], string.format('%.0f %.0f %s', token, previous, ARGV[2]))
 return {token, previous}
 """
 _RENEW: Final = """
@@ -92,15 +104,18 @@ class Training:
 
     # --- the lease --------------------------------------------------------------------------
     @reaches_redis
-    def take(self) -> Lease | None:
-        """Take the lease; return None while another trainer holds it."""
-        keys = [self._keys.lease, self._keys.tokens]
-        token, previous = self._acquire(keys=keys, args=[int(LEASE_S * 1000)])
+    def take(self, name: str) -> Lease | None:
+        """Take the lease for the trainer `name`; return None while another one holds it.
+
+        A name has letters and digits, and is that of one process.
+        """
+        keys = [self._keys.lease, self._keys.tokens, self._keys.taking]
+        token, previous = self._acquire(keys=keys, args=[int(LEASE_S * 1000), name])
         return Lease(token, previous) if token else None
 
     def acquire(self) -> int | None:
-        """Take the lease; return its token, or None while another trainer holds it."""
-        lease = self.take()
+        """Take the lease for nobody in particular; return its token, or None while it is held."""
+        lease = self.take(uuid.uuid4().hex)
         return None if lease is None else lease.token
 
     @reaches_redis

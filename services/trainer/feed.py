@@ -65,6 +65,7 @@ class Feed:
     _issue_number: int = 0
     _waiting: dict[int, Waiting] = field(default_factory=dict)
     _ready: dict[int, Batch] = field(default_factory=dict)
+    _looked_at: float = field(default_factory=time.monotonic)
     _waited_s: float = 0.0
     _waiting_since: float | None = None
 
@@ -107,6 +108,9 @@ class Feed:
         if self._next_number not in self._ready and not self.woken:
             self._wait_for_batch()
         if self._next_number not in self._ready:
+            # However often the trainer is woken, and whatever other batches come meanwhile.
+            if time.monotonic() - self._looked_at >= WAIT_S:
+                self._recover()
             return None
         self.place = self.place.after(self.batch_size, self.dataset.train_count)
         batch = self._ready.pop(self._next_number)
@@ -191,6 +195,7 @@ class Feed:
 
     def _recover(self) -> None:
         """Issue again, before all others, the tickets that a worker took and did not answer."""
+        self._looked_at = time.monotonic()
         tickets, batches = self.flow.lengths()
         if not tickets and batches >= len(self._waiting):
             return

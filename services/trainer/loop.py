@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+import uuid
 
 import numpy as np
 import structlog
@@ -52,6 +53,7 @@ class Trainer:
         self._looked_at = 0.0
         self._marked_version = 0  # of the last replacement that was marked
         self._trouble = ""
+        self._name = uuid.uuid4().hex
 
     def reasons(self) -> list[str]:
         """Return why this process cannot do its job; standing by is a job, too."""
@@ -295,7 +297,7 @@ class Trainer:
             return True
         reporter.token = None
         asked_at = time.monotonic()
-        lease = self._bus.training.take()
+        lease = self._bus.training.take(self._name)
         if lease is None:
             return False
         token = lease.token

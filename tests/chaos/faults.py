@@ -15,7 +15,7 @@ import redis
 
 from tests.cluster import Cluster, Process
 
-LEASE_AND_MORE_S = 3.6
+LONG_S = 3.6  # longer than a lease lasts, and than anybody waits for Redis to answer
 FILLED = "filler"
 OFTEN = {"kill -9": 5, "stop and continue": 4}  # there are many processes to which it may be done
 
@@ -60,11 +60,12 @@ class Deck:
                 return Fault(kind, choice(self._names))
             case "stop and continue":
                 name = choice([*self._names, "redis", "leader"])
-                return Fault(kind, name, choice([0.4, LEASE_AND_MORE_S if name == "leader" else 2]))
+                longest = LONG_S if name in ("redis", "leader") else 2.0
+                return Fault(kind, name, choice([0.4, longest]))
             case "connections cut":
                 return Fault(kind, choice(["normal", "pubsub", "all"]))
             case "redis paused":
-                return Fault(kind, "redis", choice([0.3, 1.5]))
+                return Fault(kind, "redis", choice([0.3, LONG_S]))
             case "redis full":
                 return Fault(kind, choice(["memory", "disk"]), 1.5)
             case "disk full":

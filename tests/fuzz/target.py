@@ -155,7 +155,9 @@ class Target:
 
         with suppress(AssertionError):
             wait_until(is_as_before, DEADLINE_S)
-        assert seen[0] == self.expected
+        now, before = seen[0]._asdict(), self.expected._asdict()
+        changed = {name: (before[name], now[name]) for name in now if now[name] != before[name]}
+        assert not changed, changed
         assert {module: self.stack.pids(module) for module in MODULES} == self._pids
         log = self.stack.log.read_bytes()
         news, self._log_seen = log[self._log_seen :], len(log)

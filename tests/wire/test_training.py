@@ -13,12 +13,14 @@ from nn.model import init_weights
 from tests.examples import accuracy_at, checkpoint_of, frame_of, history_of, mark_of
 from tests.running import RedisServer
 from tests.wire.conftest import Follower
+from tests.wire.proxy import proxy_of
 from wire.bus import Bus
 from wire.codec import MalformedError, UnusableError, encode
 from wire.connection import RedisAwayError
 from wire.curve import Curve
 from wire.keys import Keys
 from wire.messages import Checkpoint, Evaluation, Frame, History
+from wire.training import Lease
 
 KEYS = Keys()
 
@@ -70,11 +72,11 @@ def test_each_taking_of_the_lease_gets_a_higher_token(bus: Bus) -> None:
 def test_no_token_is_given_twice_though_redis_forgot_the_last(
     bus: Bus, redis_server: RedisServer, wait_until: Callable[..., Any]
 ) -> None:
-    first = bus.training.take()
+    first = bus.training.take("one")
     assert first is not None
     assert first.previous == 0
     bus.training.release(first.token)
-    second = bus.training.take()
+    second = bus.training.take("two")
     assert second is not None
     assert second.previous == first.token
     redis_server.client.set(KEYS.tokens, first.token)  # as if Redis had lost its last second
@@ -85,7 +87,7 @@ def test_no_token_is_given_twice_though_redis_forgot_the_last(
         return int(seconds) * 1000 + int(microseconds) // 1000
 
     wait_until(lambda: milliseconds() > second.token)
-    third = bus.training.take()
+    third = bus.training.take("three")
     assert third is not None
     assert third.token > second.token
     assert third.previous == first.token
@@ -326,3 +328,22 @@ def test_checkpoint_curve_and_settings_survive_a_restart_of_redis(own_redis: Red
     assert isinstance(kept, Frame)
     assert kept.signal.iteration == 3
     bus.close()
+
+
+def test_whoever_took_the_lease_and_had_no_answer_is_told_when_it_asks_again(
+    bus: Bus, redis_server: RedisServer
+) -> None:
+    client = redis_server.client
+    assert bus.training.take("warm") is not None  # Redis knows the script from here on
+    client.delete(KEYS.lease)
+    before = int(client.get(KEYS.tokens) or 0)
+    with proxy_of(redis_server.port) as proxy:
+        cut_off = Bus(proxy.url)
+        proxy.cut(b"EVALSHA", lambda: bool(client.exists(KEYS.lease)))
+        lease = cut_off.training.take("one")
+        assert (proxy.cuts, lease) == (1, Lease(int(client.get(KEYS.lease) or 0), before))
+        cut_off.close()
+    client.pexpire(KEYS.lease, 1000)
+    assert bus.training.take("one") == lease
+    assert client.pttl(KEYS.lease) > 1000  # it holds as long as a new one
+    assert bus.training.take("another") is None

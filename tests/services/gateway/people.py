@@ -93,12 +93,12 @@ class Page:
             earlier = [one for one in self.tests if one["iteration"] < point["iteration"]]
             self.tests = [*earlier, point]
 
-    def read_until(self, holds: Callable[[], Any], timeout_s: float = 15) -> None:
+    def read_until(self, holds: Callable[[], Any], timeout_s: float = 30) -> None:
         """Take in messages until `holds()`."""
         deadline = time.monotonic() + timeout_s
         while not holds():
             assert time.monotonic() < deadline, (
-                f"not within {timeout_s} s; last: {self.frames[-1:]}"
+                f"not within {timeout_s} s; last: {self.frames[-1:]!s:.1000}"
             )
             try:
                 self.read(0.1)

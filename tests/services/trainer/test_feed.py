@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from msgspec.structs import replace
@@ -110,6 +112,22 @@ def test_a_lost_ticket_is_issued_again_before_all_others(
     assert again == lost
     bus.flow.push_batch(small.batch(again))
     assert next_of(feed, 4).number == 0
+
+
+def test_a_lost_ticket_is_issued_again_however_often_the_trainer_is_woken(
+    make_feed, bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "LOST_AFTER_S", 0.05)
+    feed = make_feed()
+    feed.rest(4)
+    lost, *_ = take_all(bus)
+    deadline = time.monotonic() + 10
+    while not feed.reissued:
+        assert time.monotonic() < deadline
+        bus.wanted.wake()
+        feed.woken = False  # as when the trainer has looked at what is wanted
+        assert feed.next_batch(4) is None
+    assert bus.flow.pop_ticket(1) == lost
 
 
 def test_tickets_that_are_not_its_own_hide_no_lost_one(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nn.model import fresh_weights
+from tests.running import RedisServer
 from tests.services.trainer.conftest import Helpers, RunningTrainer
 from tests.services.trainer.test_loop import adopted, frame_when, obeyed, reference, replace, same
 from wire.bus import Bus
@@ -177,6 +178,34 @@ def test_a_trainer_is_ready_again_when_redis_is(own_redis, wait_until, small) ->
         wait_until(trainer.bus.training.is_led, what="the lead")
     finally:
         trainer.stop()
+
+
+@pytest.mark.parametrize("fill", [RedisServer.full_memory, RedisServer.full_disk])
+def test_a_trainer_says_why_it_pauses_while_redis_takes_no_writes_and_goes_on(
+    own_redis, wait_until, small, fill
+) -> None:
+    trainer, bus, workers = (
+        RunningTrainer(own_redis.url),
+        Bus(own_redis.url),
+        Helpers(own_redis.url, small),
+    )
+    try:
+        bus.flow.announce(small.info)
+        leads(bus, wait_until)
+        with fill(own_redis):
+            (reason,) = wait_until(trainer.trainer.reasons, what="the reason")
+            assert reason.startswith("Redis takes no writes: ")
+        wait_until(lambda: not trainer.trainer.reasons(), what="readiness")
+        workers.add()
+        bus.wanted.change({"training": 1, "iterations": 40})
+        frame_when(bus, wait_until, lambda f: f.signal.iteration == 40, "the end")
+        live = bus.live.latest()
+        assert live is not None
+        assert same(live.weights, reference(small, 40))
+    finally:
+        workers.stop()
+        trainer.stop()
+        bus.close()
 
 
 def test_a_trainer_that_ends_while_redis_restarts_leaves_its_last_iteration(
