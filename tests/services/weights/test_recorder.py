@@ -232,11 +232,11 @@ def test_what_is_no_call_is_dropped(serve: Serve, settings: Settings, bus: Bus) 
 
 # --- bad times ----------------------------------------------------------------------------------
 def test_it_goes_on_when_redis_is_back(
+    capfd: pytest.CaptureFixture[str],  # first: it must not end before those who write to it
     own_redis: Any,
     own_bus: Bus,
     own_client: httpx.Client,
     wait_until: Wait,
-    capfd: pytest.CaptureFixture[str],
 ) -> None:
     bus, client = own_bus, own_client
     first = client.delete("/weights").json()["version"]
