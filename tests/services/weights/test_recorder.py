@@ -240,7 +240,7 @@ def test_it_goes_on_when_redis_is_back(
 ) -> None:
     bus, client = own_bus, own_client
     first = client.delete("/weights").json()["version"]
-    wait_until(bus.live.pop_to_evaluate, 3)
+    wait_until(bus.live.pop_to_evaluate)
     capfd.readouterr()
     own_redis.stop()
     time.sleep(2)
@@ -251,14 +251,14 @@ def test_it_goes_on_when_redis_is_back(
 
     wait_until(bus.live.pop_to_evaluate, 5)  # asked again
     bus.live.publish_evaluation(Evaluation(first, 0, 0.5, live=False))
-    wait_until(lambda: history(client)[0]["test_acc"] == 0.5, 5)
+    wait_until(lambda: history(client)[0]["test_acc"] == 0.5)
     assert bus.calls.call("weights", Restore(first)).status == 200
     snapshot = bus.live.latest()
     assert snapshot is not None
     version = bus.live.next_version()
     tuned = Snapshot(snapshot.weights, WeightsInfo(version, 3, "tune"))
     assert bus.live.replace(tuned)
-    wait_until(lambda: kept(client)[0] == (version, "tune"), 5)
+    wait_until(lambda: kept(client)[0] == (version, "tune"))
 
 
 def test_an_upload_that_redis_lost_is_put_back(
