@@ -111,7 +111,8 @@ def test_a_drawing_lights_up_the_units_that_fire_and_the_sentence_names_the_stro
     expect(page.get_by_test_id("reason")).to_contain_text(
         f"{guess}, because units {strongest[0]}, {strongest[1]} and {strongest[2]} speak for it"
     )
-    page.get_by_test_id("clear").click()
+    page.get_by_test_id("clear").click()  # which may scroll the panel away: then nothing is drawn
+    page.get_by_test_id("tiles").scroll_into_view_if_needed()
     expect(page.get_by_test_id("reason")).to_be_hidden()
 
 

@@ -66,6 +66,7 @@ def reset(page: Page, status: Status) -> None:
     """Start afresh from random weights."""
     page.get_by_test_id("weights-reset").click()
     wait_until(lambda: status()["iteration"] == 0)
+    expect(page.get_by_text("Started afresh with version")).to_be_visible()  # or it were said later
 
 
 def save(api: httpx.Client, name: str | None = None) -> int:
