@@ -63,7 +63,8 @@ class Compose(Controlled):
     def handovers(self) -> list[tuple[int, int]]:
         """Return the iterations at which a trainer left, and the next one went on."""
         lines = self.run("logs", "--no-color", "--no-log-prefix", "trainer").splitlines()
-        events = [json.loads(line) for line in lines if line.startswith("{")]
+        # Compose puts a control sequence before each line, whatever --ansi says.
+        events = [json.loads(line[line.index("{") :]) for line in lines if "{" in line]
         steps = [one for one in events if one["event"] in ("left", "leading")]
         return [
             (last["iteration"], first["iteration"])
