@@ -54,10 +54,8 @@ def test_what_redis_refused_is_told_once_when_it_takes_it(
     workers.add()
     start_trainer()
     leads(bus, wait_until)
-    client = redis_server.client
+    redis_server.client.set(KEYS.recent, "no list")  # the first frame that has a history is refused
     bus.wanted.change({"training": 1, "iterations": 40})
-    frame_when(bus, wait_until, lambda f: f.signal.iteration > 0, "training")
-    client.set(KEYS.recent, "no list")  # the next frame that has a history is refused
     wait_until(lambda: iterations(told)[-1:] == [40], what="the last iteration")
     assert iterations(told) == list(range(1, 41))
     numbers = [frame.number for frame in told]
